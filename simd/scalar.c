@@ -1,0 +1,240 @@
+/* The definition of every kernel, in plain C and fmaf. Never tuned: what stands here is what the others must equal. */
+#include "kernels.h"
+#include "softmax_constants.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static float *at(struct mf_matrix matrix, int row, int column)
+{
+    return matrix.data + (size_t)(column / MF_PANEL) * matrix.stride + (size_t)row * MF_PANEL + column % MF_PANEL;
+}
+
+static float flush(float x)
+{
+    return fabsf(x) < FLT_MIN ? 0.0f : x;
+}
+
+static bool mf_supported_scalar(void)
+{
+    return true;
+}
+
+static void mf_scale_scalar(const uint8_t *pixels, int begin, int end, struct mf_matrix x)
+{
+    for (int i = begin; i < end; i++)
+        for (int k = 0; k < MF_INPUTS; k++)
+            *at(x, i, k) = (float)pixels[(size_t)i * MF_INPUTS + k] / 255.0f;
+}
+
+/* Tiles here are one row tall, so a list is the non-zero elements of a row. */
+static void list_one(const uint8_t *pixels, size_t step, int tile, struct mf_lists *lists)
+{
+    const size_t first = (size_t)tile * lists->depth;
+    int n = 0;
+    for (int k = 0; k < lists->depth; k++) {
+        const uint8_t pixel = pixels[k * step];
+        if (pixel) {
+            lists->offset[first + n] = k * MF_PANEL;
+            lists->value[first + n] = (float)pixel / 255.0f;
+            n++;
+        }
+    }
+    lists->count[tile] = n;
+}
+
+static void mf_list_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
+{
+    for (int i = begin; i < end; i++)
+        list_one(pixels + (size_t)i * MF_INPUTS, 1, i - begin, lists);
+}
+
+static void mf_list_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
+{
+    (void)samples; /* lists->depth says it too */
+    for (int k = begin; k < end; k++)
+        list_one(pixels + k, MF_INPUTS, k - begin, lists);
+}
+
+static float chain_listed(float sum, const struct mf_lists *lists, int tile, const float *b)
+{
+    const size_t first = (size_t)tile * lists->depth;
+    for (int n = 0; n < lists->count[tile]; n++)
+        sum = fmaf(lists->value[first + n], b[lists->offset[first + n]], sum);
+    return sum;
+}
+
+static void forward(const struct mf_forward *op, int begin, int end, bool sparse)
+{
+    for (int i = begin; i < end; i++)
+        for (int j = 0; j < op->panels * MF_PANEL; j++) {
+            float z = op->bias[(size_t)(j / MF_PANEL) * op->w.stride + j % MF_PANEL];
+            if (sparse)
+                z = chain_listed(z, op->lists, i - begin, at(op->w, 0, j));
+            else
+                for (int k = 0; k < op->in; k++)
+                    z = fmaf(*at(op->x, i, k), *at(op->w, k, j), z);
+            *at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
+        }
+}
+
+static void mf_forward_scalar(const struct mf_forward *op, int begin, int end)
+{
+    forward(op, begin, end, false);
+}
+
+static void mf_forward_sparse_scalar(const struct mf_forward *op, int begin, int end)
+{
+    forward(op, begin, end, true);
+}
+
+static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int begin, int end)
+{
+    for (int i = begin; i < end; i++)
+        for (int j = 0; j < op->panels * MF_PANEL; j++) {
+            float sum = 0.0f;
+            for (int k = 0; k < op->out; k++)
+                sum = fmaf(*at(op->dz, i, k), *at(op->wt, k, j), sum);
+            *at(op->dx, i, j) = *at(op->h, i, j) > 0.0f ? flush(sum) : 0.0f;
+        }
+}
+
+static void adam(const struct mf_weight_gradient *op, int row, int column, float sum)
+{
+    const struct mf_adam *c = &op->adam;
+    float *w = at(op->w, row, column), *m = at(op->m, row, column), *v = at(op->v, row, column);
+    const float g = flush(sum);
+    *m = flush(fmaf(c->beta1, *m, c->gain1 * g));
+    *v = flush(fmaf(c->beta2, *v, c->gain2 * (g * g)));
+    *w = fmaf(-c->rate, *m / fmaf(sqrtf(*v), c->root, c->epsilon), *w);
+}
+
+static void mf_weight_gradient_scalar(const struct mf_weight_gradient *op, int begin, int end, int first, int last)
+{
+    for (int k = begin; k < end; k++)
+        for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
+            float sum = 0.0f;
+            for (int i = 0; i < op->samples; i++)
+                sum = fmaf(*at(op->x, i, k), *at(op->dz, i, j), sum);
+            adam(op, k, j, sum);
+        }
+}
+
+static void mf_weight_gradient_sparse_scalar(const struct mf_weight_gradient *op, int begin, int end, int first,
+                                             int last)
+{
+    for (int k = begin; k < end; k++)
+        for (int j = first * MF_PANEL; j < last * MF_PANEL; j++)
+            adam(op, k, j, chain_listed(0.0f, op->lists, k - begin, at(op->dz, 0, j)));
+}
+
+static void mf_bias_gradient_scalar(const struct mf_weight_gradient *op, int row, int first, int last)
+{
+    for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
+        float sum = 0.0f;
+        for (int i = 0; i < op->samples; i++)
+            sum = fmaf(1.0f, *at(op->dz, i, j), sum);
+        adam(op, row, j, sum);
+    }
+}
+
+/* x <= 0. exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2. Below EXP_LOWEST the result is 0, not denormal. */
+static float exp_(float x)
+{
+    const float shifted = fmaf(x, MF_LOG2E, MF_ROUND);
+    const float n = shifted - MF_ROUND;
+    const float r = fmaf(n, -MF_LN2_LOW, fmaf(n, -MF_LN2_HIGH, x));
+    float p = MF_EXP_5;
+    p = fmaf(p, r, MF_EXP_4);
+    p = fmaf(p, r, MF_EXP_3);
+    p = fmaf(p, r, MF_EXP_2);
+    p = fmaf(p, r, MF_EXP_1);
+    p = fmaf(p, r, MF_EXP_0);
+    p = fmaf(p, r * r, r) + 1.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (int32_t)((uint32_t)(bits + MF_EXPONENT_BIAS) << 23); /* the low bits of shifted hold n */
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    p = p * scale;
+    return x < MF_EXP_LOWEST ? 0.0f : p;
+}
+
+/* x in [1, 10]: log(x) = n ln 2 + log(f), f in [sqrt(1/2), sqrt(2)). */
+static float log_(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int32_t n = (bits - MF_SQRT_HALF_BITS) >> 23;
+    bits -= (int32_t)((uint32_t)n << 23);
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    const float r = f - 1.0f;
+    const float square = r * r;
+    float p = MF_LOG_8;
+    p = fmaf(p, r, MF_LOG_7);
+    p = fmaf(p, r, MF_LOG_6);
+    p = fmaf(p, r, MF_LOG_5);
+    p = fmaf(p, r, MF_LOG_4);
+    p = fmaf(p, r, MF_LOG_3);
+    p = fmaf(p, r, MF_LOG_2);
+    p = fmaf(p, r, MF_LOG_1);
+    p = fmaf(p, r, MF_LOG_0);
+    p = fmaf(p * r, square, -0.5f * square);
+    return fmaf((float)n, MF_LN2_HIGH, fmaf((float)n, MF_LN2_LOW, p) + r);
+}
+
+static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
+{
+    for (int i = begin; i < end; i++) {
+        const float *logit = at(op->logits, i, 0);
+        float largest = logit[0], digit = 0.0f, e[MF_CLASSES], sum = 0.0f;
+        for (int c = 1; c < MF_CLASSES; c++)
+            if (logit[c] > largest) {
+                largest = logit[c];
+                digit = (float)c;
+            }
+        for (int c = 0; c < MF_CLASSES; c++) {
+            e[c] = exp_(logit[c] - largest);
+            sum = sum + e[c];
+        }
+        op->digit[i] = (uint8_t)digit;
+        for (int c = 0; c < MF_PANEL; c++) {
+            const float p = c < MF_CLASSES ? e[c] / sum : 0.0f;
+            if (op->probability.data)
+                *at(op->probability, i, c) = p;
+            if (op->labels && op->gradient.data) {
+                const float target = c == op->labels[i] ? 1.0f : 0.0f;
+                *at(op->gradient, i, c) = flush((p - target) * op->scale);
+            }
+        }
+        if (op->labels && op->loss)
+            op->loss[i] = log_(sum) - (logit[op->labels[i]] - largest);
+    }
+}
+
+static void mf_transpose_scalar(const float *block, float *transposed)
+{
+    for (int i = 0; i < MF_PANEL; i++)
+        for (int j = 0; j < MF_PANEL; j++)
+            transposed[j * MF_PANEL + i] = block[i * MF_PANEL + j];
+}
+
+const struct mf_kernels mf_kernels_scalar = {
+    .name = "scalar",
+    .supported = mf_supported_scalar,
+    .tile_rows = 1,
+    .tile_panels = 1,
+    .scale = mf_scale_scalar,
+    .list_samples = mf_list_samples_scalar,
+    .list_pixels = mf_list_pixels_scalar,
+    .forward = mf_forward_scalar,
+    .forward_sparse = mf_forward_sparse_scalar,
+    .input_gradient = mf_input_gradient_scalar,
+    .weight_gradient = mf_weight_gradient_scalar,
+    .weight_gradient_sparse = mf_weight_gradient_sparse_scalar,
+    .bias_gradient = mf_bias_gradient_scalar,
+    .softmax = mf_softmax_scalar,
+    .transpose = mf_transpose_scalar,
+};

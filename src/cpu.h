@@ -1,0 +1,24 @@
+/* How many threads make sense here. */
+#ifndef MF_CPU_H
+#define MF_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mf_cpu {
+    int affinity; /* processors that this process may run on */
+    int cores;    /* physical cores among them */
+    int quota;    /* floor of the cgroup's CPU quota, at least 1; 0: no quota */
+    int advised;  /* min of the three */
+};
+
+struct mf_cpu mf_cpu_read(void);
+
+/* The same for a machine whose /proc and /sys stand below root, where this process may run on processor i when
+ * allowed[i] is true: what mf_cpu_read stands on, and what tests can give a made-up machine to. */
+struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int processors);
+
+/* The threads to use when none were asked for: OMP_NUM_THREADS when it is a number from 1 to 1024, else advised. */
+int mf_cpu_default_threads(void);
+
+#endif

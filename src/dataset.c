@@ -1,0 +1,166 @@
+#include "dataset.h"
+
+#include "error.h"
+#include "idx.h"
+#include "rng.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ADVICE "run data/fetch, or name another folder"
+
+/* Writes into path the first spelling of the file that exists. what: "images-idx3" or "labels-idx1". */
+static mnist_fast_status find(const char *folder, const char *part, const char *what, char path[PATH_MAX],
+                              mnist_fast_error *error)
+{
+    static const char *const endings[] = {"", ".gz"};
+    static const char separators[] = {'-', '.'};
+    const int stem = (int)(strchr(what, '-') - what);
+    for (int ending = 0; ending < 2; ending++) {
+        for (int separator = 0; separator < 2; separator++) {
+            const int length = snprintf(path, PATH_MAX, "%s/%s-%.*s%c%s-ubyte%s", folder, part, stem, what,
+                                        separators[separator], what + stem + 1, endings[ending]);
+            if (length >= PATH_MAX) {
+                return mf_fail(error, MNIST_FAST_BAD_FILE, "%.80s...: the path is too long; use a shorter one", folder);
+            }
+            /* A file that is there but out of reach is for the reader to explain. */
+            struct stat about;
+            if (stat(path, &about) == 0 || errno != ENOENT) {
+                return MNIST_FAST_OK;
+            }
+        }
+    }
+    return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: no %s-%s-ubyte in it (nor %s-%.*s.%s-ubyte, nor either as .gz); "
+                   ADVICE, folder, part, what, part, stem, what, what + stem + 1);
+}
+
+mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct mf_dataset *dataset,
+                                  mnist_fast_error *error)
+{
+    memset(dataset, 0, sizeof *dataset);
+    const char *name = part == MF_TRAIN ? "train" : "t10k";
+    char images[PATH_MAX], labels[PATH_MAX];
+    struct stat about;
+    if (stat(folder, &about) != 0) {
+        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: %s (expected a folder with %s-images-idx3-ubyte); " ADVICE,
+                       folder, strerror(errno), name);
+    }
+    if (!S_ISDIR(about.st_mode)) {
+        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: is not a folder (expected one with %s-images-idx3-ubyte); "
+                       ADVICE, folder, name);
+    }
+    mnist_fast_status status = find(folder, name, "images-idx3", images, error);
+    if (status) {
+        goto done;
+    }
+    status = find(folder, name, "labels-idx1", labels, error);
+    if (status) {
+        goto done;
+    }
+    status = mf_idx_read_images(images, &dataset->pixels, &dataset->count, error);
+    if (status) {
+        goto done;
+    }
+    size_t label_count;
+    status = mf_idx_read_labels(labels, &dataset->labels, &label_count, error);
+    if (status) {
+        goto done;
+    }
+    if (label_count != dataset->count) {
+        status = mf_fail(error, MNIST_FAST_BAD_DATA,
+                         "%s: %zu images, but %zu labels in %s; take both from one dataset", images, dataset->count,
+                         label_count, labels);
+    }
+done:
+    if (status) {
+        mf_dataset_free(dataset);
+    }
+    return status;
+}
+
+void mf_dataset_free(struct mf_dataset *dataset)
+{
+    free(dataset->pixels);
+    free(dataset->labels);
+    memset(dataset, 0, sizeof *dataset);
+}
+
+mnist_fast_status mf_split_make(uint64_t seed, size_t count, double share, struct mf_split *split,
+                                mnist_fast_error *error)
+{
+    memset(split, 0, sizeof *split);
+    if (count < 1 || count > INT32_MAX) {
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%zu images to split (expected 1 to %d)", count, INT32_MAX);
+    }
+    if (!(share >= 0 && share < 1)) {
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "a validation share of %g (expected 0 <= share < 1)", share);
+    }
+    size_t held = (size_t)((double)count * share + 0.5);
+    if (held >= count) {
+        held = count - 1;
+    }
+    mnist_fast_status status = MNIST_FAST_OK;
+    uint8_t *is_held = calloc(count, 1);
+    split->train = malloc(count * sizeof *split->train); /* holds the permutation first */
+    split->validation = malloc((held > 0 ? held : 1) * sizeof *split->validation);
+    if (!is_held || !split->train || !split->validation) {
+        status = mf_fail(error, MNIST_FAST_NO_MEMORY, "not enough memory to split %zu images", count);
+        goto done;
+    }
+    /* Fisher-Yates, which settles one place a step: the held-out images are the first ones, so it may stop there. */
+    uint32_t *permutation = split->train;
+    for (size_t i = 0; i < count; i++) {
+        permutation[i] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < held; i++) {
+        const size_t j = i + mf_random_below(mf_random(seed, MF_STREAM_SPLIT, i), (uint32_t)(count - i));
+        const uint32_t drawn = permutation[j];
+        permutation[j] = permutation[i];
+        is_held[drawn] = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_held[i]) {
+            split->validation[split->validation_count++] = (uint32_t)i;
+        } else {
+            split->train[split->train_count++] = (uint32_t)i;
+        }
+    }
+done:
+    free(is_held);
+    if (status) {
+        mf_split_free(split);
+    }
+    return status;
+}
+
+void mf_split_free(struct mf_split *split)
+{
+    free(split->train);
+    free(split->validation);
+    memset(split, 0, sizeof *split);
+}
+
+void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch,
+                    uint32_t *buffer, uint32_t *order)
+{
+    size_t filled = size < count ? size : count;
+    memcpy(buffer, indices, filled * sizeof *buffer);
+    size_t next = filled;
+    uint32_t random[4];
+    for (size_t i = 0; i < count; i++) {
+        if (i % 4 == 0) {
+            mf_random_block(seed, MF_STREAM_ORDER + epoch, i / 4, random);
+        }
+        const uint32_t j = mf_random_below(random[i % 4], (uint32_t)filled);
+        order[i] = buffer[j];
+        if (next < count) {
+            buffer[j] = indices[next++];
+        } else {
+            buffer[j] = buffer[--filled];
+        }
+    }
+}

@@ -1,0 +1,37 @@
+/* The images: reading a folder, the split into training and validation, the order of an epoch. */
+#ifndef MF_DATASET_H
+#define MF_DATASET_H
+
+#include "mnist_fast.h"
+
+enum mf_part { MF_TRAIN, MF_TEST };
+
+struct mf_dataset {
+    uint8_t *pixels; /* count * 784 */
+    uint8_t *labels; /* count */
+    size_t count;    /* 1 to 2^31 - 1 */
+};
+
+/* Reads {train,t10k}-{images-idx3,labels-idx1}-ubyte from folder: with '-' or '.' before "idx", raw or .gz (the first
+ * that exists, raw before .gz). */
+mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct mf_dataset *dataset,
+                                  mnist_fast_error *error);
+void mf_dataset_free(struct mf_dataset *dataset); /* accepts zeroed and half-built ones; leaves it zeroed */
+
+/* Two disjoint sets of indices, each ascending, fixed by the seed for the whole run. */
+struct mf_split {
+    uint32_t *train, *validation;
+    size_t train_count, validation_count;
+};
+
+/* Holds out floor(count * share + 0.5) of count images, but leaves at least one to train on. 0 <= share < 1. */
+mnist_fast_status mf_split_make(uint64_t seed, size_t count, double share, struct mf_split *split,
+                                mnist_fast_error *error);
+void mf_split_free(struct mf_split *split);
+
+/* The order in which an epoch sees its images: a shuffle buffer is filled from indices, then one element is drawn at
+ * random and replaced by the next, until all are drawn. order: count; buffer: min(size, count) elements of scratch. */
+void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch,
+                    uint32_t *buffer, uint32_t *order);
+
+#endif

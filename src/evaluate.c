@@ -1,0 +1,119 @@
+#include "evaluate.h"
+
+#include "error.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+int mf_evaluate_rows(int threads)
+{
+    return threads * MF_LIST_BLOCK;
+}
+
+void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count,
+                       bool sparse, const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock)
+{
+    struct mf_workspace *w = n->workspace;
+    const size_t begin = count * thread / threads, end = count * (thread + 1) / threads;
+    const int row = thread * MF_LIST_BLOCK; /* each thread has a block of rows of its own, always the same */
+    struct mf_clock untimed = {0};
+    for (size_t i = begin; i < end; i += MF_LIST_BLOCK) {
+        const int rows = end - i < MF_LIST_BLOCK ? (int)(end - i) : MF_LIST_BLOCK;
+        mf_gather(w, images, order, i, i + rows, row);
+        const struct mf_rows block = {
+            .thread = thread, .begin = row, .end = row + rows, .sparse = sparse, .labels = outcome->loss};
+        mf_pass_rows(n, &block, &untimed);
+        if (outcome->digits)
+            memcpy(outcome->digits + i, w->digits + row, rows);
+        if (outcome->loss)
+            memcpy(outcome->loss + i, w->loss + row, rows * sizeof(float));
+        for (int r = 0; outcome->probabilities && r < rows; r++)
+            memcpy(outcome->probabilities + (i + r) * MF_CLASSES,
+                   w->dy[n->layers - 1].data + (size_t)(row + r) * MF_PANEL, MF_CLASSES * sizeof(float));
+    }
+    double flop = 0;
+    for (int l = 0; l < n->layers; l++)
+        flop += 2.0 * n->layer[l].in * n->layer[l].out * (double)(end - begin);
+    mf_clock_lap(clock, MF_PHASE_EVALUATE, flop);
+}
+
+mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t *order, size_t count,
+                                 const struct mf_outcome *outcome)
+{
+    double loss = 0;
+    size_t correct = 0;
+    for (size_t i = 0; i < count; i++) {
+        loss += outcome->loss[i];
+        correct += outcome->digits[i] == images->labels[order ? order[i] : i];
+    }
+    return (mnist_fast_metrics){loss / (double)count, (double)correct / (double)count};
+}
+
+static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *images,
+                                      const struct mf_outcome *outcome, mnist_fast_error *error)
+{
+    if (!images || !images->pixels)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: none were given");
+    /* a team that is larger than the work only waits */
+    const size_t blocks = (images->count + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
+    const int threads = blocks < (size_t)n->threads ? (int)blocks : n->threads;
+    const mnist_fast_status status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), error);
+    if (status || !images->count)
+        return status;
+    const bool sparse = !n->dense && mf_worth_lists(n, images);
+    struct mf_clock untimed = {0};
+    if (threads == 1)
+        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);
+    else
+#pragma omp parallel num_threads(threads) firstprivate(untimed)
+        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(),
+                          omp_get_num_threads(), &untimed);
+    return MNIST_FAST_OK;
+}
+
+mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images, uint8_t *digits,
+                                     float *probabilities, mnist_fast_error *error)
+{
+    const struct mf_outcome outcome = {.digits = digits, .probabilities = probabilities};
+    return evaluate_all(network, images, &outcome, error);
+}
+
+mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images,
+                                      mnist_fast_metrics *metrics,
+                                      uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES],
+                                      mnist_fast_error *error)
+{
+    mnist_fast_status status = mf_check_labels(images, error);
+    if (status)
+        return status;
+    struct mf_outcome outcome = {.digits = malloc(images->count), .loss = malloc(images->count * sizeof(float))};
+    if (!outcome.digits || !outcome.loss) {
+        status = mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the results of %zu images", images->count);
+        goto done;
+    }
+    status = evaluate_all(network, images, &outcome, error);
+    if (status)
+        goto done;
+    *metrics = mf_metrics_of(images, NULL, images->count, &outcome);
+    if (confusion) {
+        memset(confusion, 0, sizeof(uint32_t) * MNIST_FAST_CLASSES * MNIST_FAST_CLASSES);
+        for (size_t i = 0; i < images->count; i++)
+            confusion[images->labels[i]][outcome.digits[i]]++;
+    }
+done:
+    free(outcome.digits);
+    free(outcome.loss);
+    return status;
+}
+
+mnist_fast_status mf_check_labels(const mnist_fast_images *images, mnist_fast_error *error)
+{
+    if (!images || !images->pixels || !images->labels || !images->count || images->count > INT32_MAX)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: expected 1 to %d images with labels", INT32_MAX);
+    for (size_t i = 0; i < images->count; i++)
+        if (images->labels[i] >= MNIST_FAST_CLASSES)
+            return mf_fail(error, MNIST_FAST_BAD_DATA, "label of image %zu: expected 0 to 9, found %d", i,
+                           images->labels[i]);
+    return MNIST_FAST_OK;
+}

@@ -1,0 +1,28 @@
+/* The network at work on images: prediction, and the metrics of validation and test. */
+#ifndef MF_EVALUATE_H
+#define MF_EVALUATE_H
+
+#include "pass.h"
+
+/* What is wanted of each image; a NULL is not wanted. */
+struct mf_outcome {
+    uint8_t *digits;
+    float *loss;          /* asks for labels */
+    float *probabilities; /* ten an image */
+};
+
+/* Images that can be learnt from or measured on: there are some, and every label is a digit. */
+mnist_fast_status mf_check_labels(const mnist_fast_images *images, mnist_fast_error *error);
+
+/* Rows that the workspace must have for a team of this many threads to evaluate. */
+int mf_evaluate_rows(int threads);
+
+/* One thread's share of images order[0..count) (order NULL: images 0..count). Results stand in that order. */
+void mf_evaluate_share(mnist_fast *network, const mnist_fast_images *images, const uint32_t *order, size_t count,
+                       bool sparse, const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock);
+
+/* Sums in ascending order of the images. */
+mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t *order, size_t count,
+                                 const struct mf_outcome *outcome);
+
+#endif

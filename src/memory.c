@@ -1,0 +1,24 @@
+#include "memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
+
+void *mf_allocate(size_t bytes)
+{
+    const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
+    if (bytes > PTRDIFF_MAX - alignment)
+        return NULL;
+    const size_t size = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *memory = aligned_alloc(alignment, size ? size : CACHE_LINE);
+    if (!memory)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (alignment == HUGE_PAGE)
+        madvise(memory, size, MADV_HUGEPAGE); /* advice: whatever the answer, the memory serves */
+#endif
+    return memset(memory, 0, size);
+}

@@ -1,0 +1,11 @@
+/* Adam: the constants of one step. The step itself is fused into the weight-gradient kernels. */
+#ifndef MF_OPTIMIZER_H
+#define MF_OPTIMIZER_H
+
+#include "kernels.h"
+#include "mnist_fast.h"
+
+/* step counts from 1. */
+struct mf_adam mf_adam_constants(const mnist_fast_config *config, uint64_t step);
+
+#endif

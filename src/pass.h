@@ -1,0 +1,35 @@
+/* A batch on its way through the network: forward, backward, update. Every function is called by each thread of a team
+ * with its own share of the work; none of them waits. */
+#ifndef MF_PASS_H
+#define MF_PASS_H
+
+#include "plan.h"
+#include "profile.h"
+#include "workspace.h"
+
+/* Copies images order[begin..end) (order NULL: images begin..end) to the workspace's rows from `row`. */
+void mf_gather(struct mf_workspace *workspace, const mnist_fast_images *images, const uint32_t *order, size_t begin,
+               size_t end, int row);
+
+/* Rows [begin, end) of the workspace from pixels to logits, digits, and with labels losses. sparse: by lists of the
+ * pixels with ink. With gradients (of a mean over `batch` samples), the way back to the first layer's as well. */
+struct mf_rows {
+    int thread;
+    int begin, end;
+    bool sparse, labels, gradients;
+    int batch;
+};
+void mf_pass_rows(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock);
+
+/* Weight gradients over `samples` rows and the Adam step, for units [begin, end) of the plan. */
+void mf_pass_units(mnist_fast *network, const struct mf_plan *plan, size_t begin, size_t end, int samples,
+                   const struct mf_adam *adam, int thread, struct mf_clock *clock);
+
+/* Whether lists are worth their while for images like these: the share of the pixels that they keep, below which they
+ * win. Looks at a few images all over the set; uses the workspace's first rows. */
+bool mf_worth_lists(mnist_fast *network, const mnist_fast_images *images);
+
+/* For each block of pixels, the share of the samples on its lists, over rows [0, samples) of the workspace. */
+void mf_measure_density(mnist_fast *network, int samples, double density[MF_BLOCKS]);
+
+#endif

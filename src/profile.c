@@ -1,0 +1,41 @@
+#include "profile.h"
+
+#include <time.h>
+
+const char *mf_phase_name(enum mf_phase phase)
+{
+    static const char *const name[MF_PHASES] = {
+        "gather",       "lists",          "forward, layer 1",          "forward, other layers",
+        "softmax",      "input gradient", "weight gradient, layer 1", "weight gradient, others",
+        "evaluate",     "wait",           "other",
+    };
+    return name[phase];
+}
+
+double mf_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+void mf_clock_start(struct mf_clock *clock, struct mf_profile *profile)
+{
+    *clock = (struct mf_clock){.profile = profile, .last = profile ? mf_now() : 0};
+}
+
+void mf_clock_lap_(struct mf_clock *clock, enum mf_phase phase, double flop)
+{
+    const double now = mf_now();
+    clock->profile->seconds[phase] += now - clock->last;
+    clock->profile->flop[phase] += flop;
+    clock->last = now;
+}
+
+void mf_profile_add(struct mf_profile *sum, const struct mf_profile *part)
+{
+    for (int p = 0; p < MF_PHASES; p++) {
+        sum->seconds[p] += part->seconds[p];
+        sum->flop[p] += part->flop[p];
+    }
+}

@@ -1,0 +1,249 @@
+/* The epoch loop behind mnist_fast_train.
+ *
+ * One team of threads lives for the whole training. A step has two barriers: between the pass of the rows (forward and
+ * input gradients: each thread carries its own samples, weights are only read) and the pass of the units (weight
+ * gradients and Adam: each thread owns its part of the weights, samples are only read), and after it. */
+#include "dataset.h"
+#include "error.h"
+#include "evaluate.h"
+#include "optimizer.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the team shares. Written by thread 0 between barriers, but for the results of each thread's own share. */
+struct run {
+    mnist_fast *network;
+    const mnist_fast_images *images;
+    int epochs, batches;
+    mnist_fast_report *report;
+    void *user;
+
+    struct mf_split split;
+    uint32_t *order, *buffer;
+    struct mf_outcome validation;
+    struct mf_plan plan;
+
+    bool stop, diverged;
+    double epoch_began;
+    mnist_fast_progress progress;
+};
+
+static int batch_size(const struct run *run, int batch)
+{
+    const size_t left = run->split.train_count - (size_t)batch * run->network->config.batch;
+    return left < (size_t)run->network->config.batch ? (int)left : run->network->config.batch;
+}
+
+static void begin_epoch(struct run *run)
+{
+    const mnist_fast *n = run->network;
+    mf_epoch_order(run->split.train, run->split.train_count, n->config.shuffle_buffer, n->config.seed,
+                   n->position.epoch, run->buffer, run->order);
+    run->epoch_began = mf_now();
+}
+
+static void tell(struct run *run)
+{
+    if (run->report && run->report(&run->progress, run->user))
+        run->stop = true;
+}
+
+static void report_batch(struct run *run)
+{
+    const struct mf_position *position = &run->network->position;
+    run->progress = (mnist_fast_progress){
+        .epoch = position->epoch + 1,
+        .epochs = run->epochs,
+        .batch = position->batch,
+        .batches = run->batches,
+    };
+    tell(run);
+}
+
+/* Sums of the batch, in ascending order of its samples; whether the loss is still a number. */
+static void count_batch(struct run *run, int samples)
+{
+    const struct mf_workspace *w = run->network->workspace;
+    struct mf_position *position = &run->network->position;
+    double loss = 0;
+    for (int i = 0; i < samples; i++) {
+        loss += w->loss[i];
+        position->correct += w->digits[i] == w->labels[i];
+    }
+    position->loss += loss;
+    position->batch++;
+    position->step++;
+    run->diverged = !isfinite(loss);
+}
+
+static void end_epoch(struct run *run)
+{
+    struct mf_position *position = &run->network->position;
+    const double seconds = mf_now() - run->epoch_began, images = (double)run->split.train_count;
+    run->progress = (mnist_fast_progress){
+        .epoch = position->epoch + 1,
+        .epochs = run->epochs,
+        .batch = run->batches,
+        .batches = run->batches,
+        .epoch_done = 1,
+        .seconds = seconds,
+        .train = {position->loss / images, (double)position->correct / images},
+        .validation = {NAN, NAN},
+        .images_per_second = images / seconds,
+    };
+    if (run->split.validation_count)
+        run->progress.validation =
+            mf_metrics_of(run->images, run->split.validation, run->split.validation_count, &run->validation);
+    position->epoch++;
+    position->batch = 0;
+    position->loss = 0;
+    position->correct = 0;
+    tell(run);
+}
+
+static void wait(struct mf_clock *clock)
+{
+#pragma omp barrier
+    mf_clock_lap(clock, MF_PHASE_WAIT, 0);
+}
+
+static void run_thread(struct run *run, int thread, int threads, struct mf_clock *clock)
+{
+    mnist_fast *n = run->network;
+    const struct mf_position *position = &n->position;
+    const size_t first = mf_plan_begin(&run->plan, thread, threads);
+    const size_t last = mf_plan_begin(&run->plan, thread + 1, threads);
+    uint64_t step = position->step; /* a copy: thread 0 counts on while the others still read */
+
+    while (position->epoch < run->epochs) {
+        if (thread == 0)
+            begin_epoch(run);
+        mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+        wait(clock);
+        for (int batch = position->batch; batch < run->batches; batch++) {
+            if (thread == 0 && batch > 0)
+                report_batch(run);
+            mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+            const int samples = batch_size(run, batch);
+            const struct mf_rows rows = {
+                .thread = thread,
+                .begin = mf_share(samples, thread, threads),
+                .end = mf_share(samples, thread + 1, threads),
+                .sparse = run->plan.sparse,
+                .labels = true,
+                .gradients = true,
+                .batch = samples,
+            };
+            const size_t start = (size_t)batch * n->config.batch;
+            mf_gather(n->workspace, run->images, run->order, start + rows.begin, start + rows.end, rows.begin);
+            mf_clock_lap(clock, MF_PHASE_GATHER, 0);
+            mf_pass_rows(n, &rows, clock);
+            wait(clock);
+
+            if (run->stop)
+                return;
+            const struct mf_adam adam = mf_adam_constants(&n->config, ++step);
+            if (thread == 0)
+                count_batch(run, samples);
+            mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+            mf_pass_units(n, &run->plan, first, last, samples, &adam, thread, clock);
+            wait(clock);
+            if (run->diverged)
+                return;
+        }
+        mf_evaluate_share(n, run->images, run->split.validation, run->split.validation_count, run->plan.sparse,
+                          &run->validation, thread, threads, clock);
+        wait(clock);
+        if (thread == 0)
+            end_epoch(run);
+        mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+        wait(clock);
+        if (run->stop)
+            return;
+    }
+}
+
+/* Looks at the first training images: whether lists pay, and what the weight gradients will cost. */
+static mnist_fast_status make_plan(struct run *run, mnist_fast_error *error)
+{
+    mnist_fast *n = run->network;
+    double density[MF_BLOCKS];
+    const bool sparse = n->dense ? false : mf_worth_lists(n, run->images);
+    if (sparse) {
+        const size_t room = n->workspace->samples;
+        const size_t samples = run->split.train_count < room ? run->split.train_count : room;
+        mf_gather(n->workspace, run->images, run->split.train, 0, samples, 0);
+        mf_measure_density(n, (int)samples, density);
+    }
+    return mf_plan_make(n, sparse ? density : NULL, &run->plan, error);
+}
+
+static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
+{
+    mnist_fast *n = run->network;
+    const mnist_fast_config *config = &n->config;
+    mnist_fast_status status = mf_check_labels(run->images, error);
+    if (!status)
+        status = mf_split_make(config->seed, run->images->count, config->validation, &run->split, error);
+    if (status)
+        return status;
+    const size_t count = run->split.train_count, held_out = run->split.validation_count;
+    const size_t buffer = count < (size_t)config->shuffle_buffer ? count : (size_t)config->shuffle_buffer;
+    const int largest = count < (size_t)config->batch ? (int)count : config->batch;
+    const int evaluate = mf_evaluate_rows(n->threads);
+    run->batches = (int)((count + config->batch - 1) / config->batch);
+    run->order = malloc(count * sizeof *run->order);
+    run->buffer = malloc(buffer * sizeof *run->buffer);
+    run->validation.digits = malloc(held_out + 1);
+    run->validation.loss = malloc((held_out + 1) * sizeof(float));
+    if (!run->order || !run->buffer || !run->validation.digits || !run->validation.loss)
+        return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the order of %zu images", count);
+    status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, error);
+    return status ? status : make_plan(run, error);
+}
+
+mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
+                                   mnist_fast_report *report, void *user, mnist_fast_error *error)
+{
+    if (epochs < 0)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs: expected at least 0, found %d", epochs);
+    struct run run = {.network = network, .images = images, .epochs = epochs, .report = report, .user = user};
+    struct mf_profile *const profile = network->profile;
+    mnist_fast_status status = prepare(&run, error);
+    if (status)
+        goto done;
+
+    const double began = mf_now();
+#pragma omp parallel num_threads(network->threads)
+    {
+        struct mf_profile mine = {0};
+        struct mf_clock clock;
+        mf_clock_start(&clock, profile ? &mine : NULL);
+        run_thread(&run, omp_get_thread_num(), omp_get_num_threads(), &clock);
+        if (profile)
+#pragma omp critical
+            mf_profile_add(profile, &mine);
+    }
+    if (profile)
+        profile->wall += mf_now() - began;
+
+    const struct mf_position *position = &network->position;
+    if (run.diverged)
+        status = mf_fail(error, MNIST_FAST_DIVERGED,
+                         "the loss is not finite: epoch %d, batch %d, learning rate %g; try a smaller learning rate",
+                         position->epoch + 1, position->batch, (double)network->config.learning_rate);
+    else if (run.stop)
+        status = mf_fail(error, MNIST_FAST_STOPPED, "stopped in epoch %d after batch %d of %d", position->epoch + 1,
+                         position->batch, run.batches);
+done:
+    mf_plan_free(&run.plan);
+    mf_split_free(&run.split);
+    free(run.order);
+    free(run.buffer);
+    free(run.validation.digits);
+    free(run.validation.loss);
+    return status;
+}

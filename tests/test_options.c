@@ -1,0 +1,381 @@
+/* The command line: what it accepts, what it refuses, and that --help tells the truth about it. */
+#include "options.h"
+
+#include "support.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_WORDS = 20 };
+
+static struct mf_options options;
+static mnist_fast_error error;
+static char *words[MAX_WORDS + 2];
+
+/* Parses "mnist_fast" and the words up to NULL, and remembers them for the message of a failure. */
+static mnist_fast_status parse(const char *const list[])
+{
+    char line[200] = "mnist_fast";
+    static char program[] = "mnist_fast";
+    int count = 0;
+    words[count++] = program;
+    for (; list[count - 1]; count++) {
+        ck_assert_int_lt(count, MAX_WORDS);
+        words[count] = strdup(list[count - 1]);
+        const size_t length = strlen(line);
+        snprintf(line + length, sizeof line - length, " '%s'", words[count]);
+    }
+    words[count] = NULL;
+    support_case("%s", line);
+    *error.text = '\0';
+    return mf_options_parse(count, words, &options, &error);
+}
+
+#define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
+
+static void expect_good(mnist_fast_status status)
+{
+    if (status != MNIST_FAST_OK)
+        support_fail("refused: %s", error.text);
+}
+
+#define GOOD(...) expect_good(PARSE(__VA_ARGS__))
+
+static void expect_bad(mnist_fast_status status, const char *says)
+{
+    if (status == MNIST_FAST_OK)
+        support_fail("accepted");
+    if (!strstr(error.text, says))
+        support_fail("'%s' doesn't say '%s'", error.text, says);
+    if (strchr(error.text, '\n') || strncmp(error.text, "mnist_fast", 10) == 0)
+        support_fail("'%s' is not one line without the name of the program", error.text);
+}
+
+#define BAD(says, ...) expect_bad(PARSE(__VA_ARGS__), says)
+
+static void clean(void)
+{
+    unsetenv("MNIST_FAST_ISA");
+    unsetenv("MNIST_FAST_DATA");
+    unsetenv("POSIXLY_CORRECT");
+}
+
+START_TEST(defaults)
+{
+    expect_good(parse((const char *const[]){NULL}));
+    mnist_fast_config config;
+    mnist_fast_default_config(&config);
+    ck_assert_int_eq(options.command, MF_COMMAND_TRAIN);
+    ck_assert_int_eq(options.threads, 0);
+    ck_assert_int_eq(options.epochs, 5);
+    ck_assert_int_eq(options.checkpoint_every, 1);
+    ck_assert_int_eq(options.operand_count, 0);
+    ck_assert_int_eq(options.config.hidden_count, config.hidden_count);
+    ck_assert_mem_eq(options.config.hidden, config.hidden, (size_t)config.hidden_count * sizeof(int));
+    ck_assert_int_eq(options.config.batch, config.batch);
+    ck_assert_int_eq(options.config.shuffle_buffer, config.shuffle_buffer);
+    ck_assert(options.config.learning_rate == config.learning_rate);
+    ck_assert(options.config.beta1 == config.beta1 && options.config.beta2 == config.beta2);
+    ck_assert(options.config.epsilon == config.epsilon);
+    ck_assert(options.config.validation == config.validation);
+    ck_assert_uint_eq(options.config.seed, config.seed);
+    ck_assert_ptr_null(options.isa);
+    ck_assert_ptr_null(options.data);
+    for (int i = 0; i < MF_OPTIONS; i++)
+        ck_assert_msg(!options.given[i], "--%s was not given", mf_option_table[i].name);
+}
+END_TEST
+
+START_TEST(values)
+{
+    GOOD("--threads=16", "--isa", "scalar", "--data=x y", "--epochs", "7", "--batch", "97", "--lr=1e-2", "--seed", "0",
+         "--validation=0");
+    ck_assert_int_eq(options.threads, 16);
+    ck_assert_str_eq(options.isa, "scalar");
+    ck_assert_str_eq(options.data, "x y");
+    ck_assert_int_eq(options.epochs, 7);
+    ck_assert_int_eq(options.config.batch, 97);
+    ck_assert(options.config.learning_rate == 1e-2f);
+    ck_assert_uint_eq(options.config.seed, 0);
+    ck_assert(options.config.validation == 0);
+    for (int i = 0; i < MF_OPTIONS; i++) {
+        const bool expected = i == MF_OPTION_THREADS || i == MF_OPTION_ISA || i == MF_OPTION_DATA ||
+                              i == MF_OPTION_EPOCHS || i == MF_OPTION_BATCH || i == MF_OPTION_LR ||
+                              i == MF_OPTION_SEED || i == MF_OPTION_VALIDATION;
+        ck_assert_msg(options.given[i] == expected, "--%s: given is %d", mf_option_table[i].name, options.given[i]);
+    }
+
+    GOOD("--shuffle-buffer", "1", "--save", "a", "--resume=b", "--force", "--checkpoint", "c", "--checkpoint-every=3",
+         "--log", "d");
+    ck_assert_int_eq(options.config.shuffle_buffer, 1);
+    ck_assert_str_eq(options.save, "a");
+    ck_assert_str_eq(options.resume, "b");
+    ck_assert_str_eq(options.checkpoint, "c");
+    ck_assert_str_eq(options.log, "d");
+    ck_assert_int_eq(options.checkpoint_every, 3);
+    ck_assert(options.force && !options.json && !options.quiet && !options.verbose && !options.profile);
+
+    GOOD("--json", "--quiet", "--verbose", "--profile");
+    ck_assert(options.json && options.quiet && options.verbose && options.profile && !options.force);
+    GOOD("-qvt3", "-b", "5", "-e9", "-s", "18446744073709551615");
+    ck_assert(options.quiet && options.verbose);
+    ck_assert_int_eq(options.threads, 3);
+    ck_assert_int_eq(options.config.batch, 5);
+    ck_assert_int_eq(options.epochs, 9);
+    ck_assert_uint_eq(options.config.seed, UINT64_MAX);
+    GOOD("--epochs", "1", "--epochs", "2");
+    ck_assert_int_eq(options.epochs, 2);
+}
+END_TEST
+
+START_TEST(hidden)
+{
+    GOOD("--hidden", "37,501,3");
+    ck_assert_int_eq(options.config.hidden_count, 3);
+    ck_assert_int_eq(options.config.hidden[0], 37);
+    ck_assert_int_eq(options.config.hidden[1], 501);
+    ck_assert_int_eq(options.config.hidden[2], 3);
+    GOOD("--hidden=1");
+    ck_assert_int_eq(options.config.hidden_count, 1);
+    GOOD("--hidden", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16384");
+    ck_assert_int_eq(options.config.hidden_count, MNIST_FAST_MAX_HIDDEN);
+    ck_assert_int_eq(options.config.hidden[15], 16384);
+    static const char *const wrong[] = {"0", "5,,5", "", ",", "5,", ",5", "5,0", "5,-1", "5;5", "5 5", "abc", "5,5x",
+                                        "16385", "99999999999999999999", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        BAD("--hidden: expected 1 to 16 whole numbers from 1 to 16384", "--hidden", wrong[i]);
+}
+END_TEST
+
+/* Every whole number is held to the range that the table, and with it the message, names. */
+START_TEST(ranges)
+{
+    for (int i = 0; i < MF_OPTIONS; i++) {
+        const struct mf_option *option = &mf_option_table[i];
+        if (option->type != MF_TYPE_INT)
+            continue;
+        const char *extra = i == MF_OPTION_CHECKPOINT_EVERY ? "--checkpoint=x" : "--quiet";
+        const long long tries[] = {option->low, option->high, (long long)option->low - 1, (long long)option->high + 1,
+                                   LLONG_MIN, LLONG_MAX, (1LL << 32) + 1};
+        for (size_t j = 0; j < sizeof tries / sizeof *tries; j++) {
+            char word[80], range[80];
+            snprintf(word, sizeof word, "--%s=%lld", option->name, tries[j]);
+            snprintf(range, sizeof range, "--%s: expected a whole number from %d to %d, found '%lld'", option->name,
+                     option->low, option->high, tries[j]);
+            if (tries[j] < option->low || tries[j] > option->high) {
+                BAD(range, word, extra);
+                continue;
+            }
+            GOOD(word, extra);
+            if (*(const int *)((const char *)&options + option->field) != tries[j])
+                support_fail("another value was taken");
+        }
+        static const char *const wrong[] = {"abc", "", "16abc", "1.5", " 1", "1 ", "0x10", "1e3", "--", "+", "nan",
+                                            "99999999999999999999", "-99999999999999999999"};
+        for (size_t j = 0; j < sizeof wrong / sizeof *wrong; j++) {
+            char word[80], says[80];
+            snprintf(word, sizeof word, "--%s=%s", option->name, wrong[j]);
+            snprintf(says, sizeof says, "found '%s'", wrong[j]);
+            BAD(says, word, extra);
+        }
+    }
+}
+END_TEST
+
+START_TEST(reals_and_seed)
+{
+    static const char *const rates[] = {"nan", "inf", "-inf", "-1", "0", "-0", "", "abc", "0.1x", "1e-60", "1e60",
+                                        "1e-400", "1e400", " 0.1", "0,1", "infinity"};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        BAD("--lr: expected a number above 0", "--lr", rates[i]);
+    static const char *const shares[] = {"1", "nan", "-nan", "inf", "-0.1", "", "abc", "1.0000001", "10%", " 0.1", "0,1"};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        BAD("--validation: expected a number from 0 to below 1", "--validation", shares[i]);
+    static const char *const seeds[] = {"text", "-1", "", "1.5", "18446744073709551616", " 1", "1x", "0x1"};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
+        BAD("--seed: expected a whole number from 0 to 18446744073709551615", "--seed", seeds[i]);
+    GOOD("--validation", "0.999", "--lr", ".5");
+    ck_assert(options.config.validation == 0.999 && options.config.learning_rate == 0.5f);
+}
+END_TEST
+
+START_TEST(wrong_usage)
+{
+    BAD("--nonsense: there is no such option", "--nonsense");
+    BAD("--nonsense=3: there is no such option", "--quiet", "--nonsense=3", "--json");
+    BAD("-x: there is no such option", "-x");
+    BAD("-x: there is no such option", "-qx");
+    BAD("--check: there is no such option, or more than one", "--check", "x");
+    BAD("--threads: N is missing", "--threads");
+    BAD("--threads: N is missing", "-t");
+    BAD("--save: FILE is missing", "--epochs", "3", "--save");
+    BAD("--quiet takes no value", "--quiet=yes");
+    BAD("--save: expected a name", "--save", "");
+    BAD("--data: expected a folder", "--data=");
+    BAD("'extra': there is no such command", "extra");
+    BAD("'': there is no such command", "");
+    BAD("'extra': train takes no operand", "train", "extra");
+    BAD("'train': train takes no operand", "train", "train");
+    BAD("'test:1': evaluate takes no operand", "evaluate", "--model", "m", "test:1");
+    BAD("'x': info takes no operand", "info", "x");
+    BAD("evaluate: --model FILE is missing", "evaluate");
+    BAD("predict: --model FILE is missing", "predict", "test:1");
+    BAD("predict: an image is missing", "predict", "--model", "m");
+    BAD("--epochs has no meaning for evaluate", "evaluate", "--model", "m", "--epochs", "3");
+    BAD("--model has no meaning for train", "--model", "m");
+    BAD("--show has no meaning for train", "--show");
+    BAD("--data has no meaning for info", "info", "--data", "x");
+    BAD("--force has no meaning without --resume", "--force");
+    BAD("--checkpoint-every has no meaning without --checkpoint", "--checkpoint-every", "2");
+    BAD("--report", "--report", "x");
+}
+END_TEST
+
+START_TEST(commands_and_operands)
+{
+    GOOD("train", "--epochs", "3");
+    ck_assert_int_eq(options.command, MF_COMMAND_TRAIN);
+    GOOD("--threads", "2", "info");
+    ck_assert_int_eq(options.command, MF_COMMAND_INFO);
+    ck_assert_int_eq(options.threads, 2);
+    GOOD("evaluate", "--model=m");
+    ck_assert_int_eq(options.command, MF_COMMAND_EVALUATE);
+    ck_assert_str_eq(options.model, "m");
+    for (int strict = 0; strict < 2; strict++) {
+        GOOD("-q", "predict", "test:1", "--model", "m", "test:2", "--show", "--", "--json", "-");
+        ck_assert_int_eq(options.command, MF_COMMAND_PREDICT);
+        ck_assert_int_eq(options.operand_count, 4);
+        ck_assert_str_eq(options.operands[0], "test:1");
+        ck_assert_str_eq(options.operands[1], "test:2");
+        ck_assert_str_eq(options.operands[2], "--json");
+        ck_assert_str_eq(options.operands[3], "-");
+        ck_assert(options.show && options.quiet && !options.json);
+        setenv("POSIXLY_CORRECT", "1", 1); /* doesn't end options at the first operand: the command is one */
+    }
+    GOOD("--", "info");
+    ck_assert_int_eq(options.command, MF_COMMAND_INFO);
+    /* No program name at all, as execve allows. */
+    ck_assert_int_eq(mf_options_parse(0, (char *[]){NULL}, &options, &error), MNIST_FAST_OK);
+    ck_assert_int_eq(options.command, MF_COMMAND_TRAIN);
+}
+END_TEST
+
+START_TEST(help_and_version_come_first)
+{
+    setenv("MNIST_FAST_ISA", "nonsense", 1);
+    GOOD("--help");
+    ck_assert(options.help && !options.version);
+    GOOD("-V", "--nonsense");
+    ck_assert(options.version && !options.help);
+    GOOD("predict", "extra", "--isa", "nonsense", "-h", "--threads", "abc");
+    ck_assert(options.help);
+}
+END_TEST
+
+START_TEST(environment)
+{
+    setenv("MNIST_FAST_ISA", "", 1);
+    setenv("MNIST_FAST_DATA", "", 1);
+    expect_good(parse((const char *const[]){NULL}));
+    ck_assert_ptr_null(options.isa);
+    ck_assert_ptr_null(options.data);
+    setenv("MNIST_FAST_ISA", "scalar", 1);
+    setenv("MNIST_FAST_DATA", "there", 1);
+    expect_good(parse((const char *const[]){NULL}));
+    ck_assert_str_eq(options.isa, "scalar");
+    ck_assert_str_eq(options.data, "there");
+    ck_assert(!options.given[MF_OPTION_ISA] && !options.given[MF_OPTION_DATA]);
+    GOOD("--data", "here");
+    ck_assert_str_eq(options.data, "here");
+    setenv("MNIST_FAST_ISA", "pentium", 1);
+    BAD("MNIST_FAST_ISA: 'pentium' can't run here", "info");
+    GOOD("--isa", "scalar"); /* the option wins */
+    ck_assert_str_eq(options.data, "there");
+}
+END_TEST
+
+START_TEST(isa)
+{
+    static const char *const known[] = {"scalar", "avx2", "avx512", "neon"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        bool runs = false;
+        for (int j = 0; j < support_isa_count; j++)
+            runs = runs || strcmp(support_isas[j]->name, known[i]) == 0;
+        if (runs)
+            GOOD("--isa", known[i]);
+        else
+            BAD("can't run here (this CPU runs: ", "--isa", known[i]);
+        if (!runs && !strstr(error.text, "scalar)"))
+            support_fail("'%s' doesn't list what runs", error.text);
+        if (!runs)
+            ck_assert_int_eq(PARSE("--isa", known[i]), MNIST_FAST_NO_ISA);
+    }
+    BAD("--isa: 'AVX2' can't run here", "--isa", "AVX2");
+    BAD("--isa: expected a name", "--isa", "");
+}
+END_TEST
+
+START_TEST(help_names_everything)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+    mf_options_help(file);
+    fclose(file);
+    const char *table = strstr(text, "\nOptions of "); /* the lines before it have examples */
+    ck_assert_ptr_nonnull(table);
+    for (int i = 0; i < MF_OPTIONS; i++) {
+        const struct mf_option *option = &mf_option_table[i];
+        char word[80], letter[8] = "   ", preset[80] = "";
+        snprintf(word, sizeof word, " --%s%s%s ", option->name, option->argument ? " " : "",
+                 option->argument ? option->argument : "");
+        const char *line = strstr(table, word);
+        ck_assert_msg(line, "--%s is not in --help", option->name);
+        ck_assert_msg(!strstr(line + 1, word), "--%s is in --help twice", option->name);
+        if (option->letter)
+            snprintf(letter, sizeof letter, "-%c,", option->letter);
+        ck_assert_msg(strncmp(line - 3, letter, 3) == 0, "--%s is not shown with '%s'", option->name, letter);
+        if (option->preset)
+            snprintf(preset, sizeof preset, " (default %s)\n", option->preset);
+        const char *end = strchr(line, '\n');
+        ck_assert_msg(!option->preset || strstr(line, preset) == end + 1 - strlen(preset),
+                      "--%s is shown without its default", option->name);
+        ck_assert_msg(strstr(line, option->help) && strstr(line, option->help) < end, "--%s is not explained",
+                      option->name);
+        for (int j = 0; j < i; j++)
+            ck_assert_msg(strcmp(option->name, mf_option_table[j].name) != 0 &&
+                              (!option->letter || option->letter != mf_option_table[j].letter),
+                          "--%s is there twice", option->name);
+    }
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+        ck_assert_msg(strcspn(line, "\n") <= 100, "a line of --help is too wide: %.60s", line);
+    for (int i = 0; i < MF_COMMANDS; i++)
+        ck_assert_msg(strstr(text, mf_command_name((enum mf_command)i)), "%s is not in --help",
+                      mf_command_name((enum mf_command)i));
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    support_begin();
+    Suite *suite = suite_create("options");
+    TCase *tcase = tcase_create("options");
+    tcase_add_checked_fixture(tcase, clean, NULL);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, defaults);
+    tcase_add_test(tcase, values);
+    tcase_add_test(tcase, hidden);
+    tcase_add_test(tcase, ranges);
+    tcase_add_test(tcase, reals_and_seed);
+    tcase_add_test(tcase, wrong_usage);
+    tcase_add_test(tcase, commands_and_operands);
+    tcase_add_test(tcase, help_and_version_come_first);
+    tcase_add_test(tcase, environment);
+    tcase_add_test(tcase, isa);
+    tcase_add_test(tcase, help_names_everything);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
