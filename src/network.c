@@ -171,13 +171,15 @@ void mf_network_initialise(mnist_fast *n)
     for (int l = 0; l < n->layers; l++) {
         const struct mf_layer *layer = &n->layer[l];
         const float limit = (float)sqrt(6.0 / (layer->in + layer->out));
+        uint32_t random[4];
+        uint64_t index = 0;
         for (int k = 0; k < layer->in; k++)
-            for (int j = 0; j < layer->out; j++) {
-                const uint32_t random =
-                    mf_random(n->config.seed, MF_STREAM_WEIGHTS + l, (uint64_t)k * layer->out + j);
+            for (int j = 0; j < layer->out; j++, index++) {
+                if (index % 4 == 0)
+                    mf_random_block(n->config.seed, MF_STREAM_WEIGHTS + l, index / 4, random);
                 /* 24 bits, so that the float is exact, centred on zero */
-                const float uniform = (float)((int32_t)(random >> 8) - (1 << 23)) / (float)(1 << 23);
-                *element(layer->w, k, j) = uniform * limit;
+                const int32_t integer = (int32_t)(random[index % 4] >> 8) - (1 << 23);
+                *element(layer->w, k, j) = (float)integer / (float)(1 << 23) * limit;
             }
         mf_layer_transpose(n, l);
     }

@@ -18,7 +18,7 @@ struct mf_printable mf_printable(const char *text)
 {
     struct mf_printable printable;
     size_t i = 0;
-    for (; text[i] != '\0' && i < sizeof printable.text - 1; i++) {
+    for (; i < sizeof printable.text - 1 && text[i] != '\0'; i++) {
         const bool plain = text[i] >= ' ' && text[i] <= '~';
         printable.text[i] = plain ? text[i] : '?';
     }

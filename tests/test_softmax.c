@@ -196,37 +196,164 @@ START_TEST(extremes)
 }
 END_TEST
 
-/* Two classes, the others too far below to count: probabilities 1 / s and e / s, s = 1 + e. Their ratio is e with one
- * rounding each from the two quotients. */
+/* Reals in [-86.5, 0], the small ones as often as the large. */
+static float some_exponent(struct random *random)
+{
+    const float x = random_below(random, 2) ? 86.5f * random_real(random)
+                                            : ldexpf(random_real(random), -random_below(random, 24));
+    return -fabsf(x);
+}
+
+/* Rows of `tops` zeros, one x, and otherwise classes too far below to count: the sum is tops + exp(x). */
+static struct mf_matrix scan_logits(int tops, struct random *random)
+{
+    const struct mf_matrix logits = matrix_new(ROWS, 1);
+    for (int i = 0; i < ROWS; i++)
+        for (int c = 0; c < MF_CLASSES; c++)
+            *matrix_at(logits, i, c) = c < tops ? 0.0f : c == tops ? some_exponent(random) : -1e4f;
+    return logits;
+}
+
+/* The probabilities 1 / s and exp(x) / s have the ratio exp(x), but for a rounding each. */
 START_TEST(exp_scan)
 {
     const struct mf_kernels *const isa = support_isas[_i];
     support_case("softmax/%s: exponential", isa->name);
-    const struct mf_matrix logits = matrix_new(ROWS, 1);
     struct random random = random_from(303, 0, 0, 0);
-    double worst = 0;
-    const int rounds = support_short ? 20 : 400;
-    for (int round = 0; round < rounds; round++) {
-        for (int i = 0; i < ROWS; i++) {
-            for (int c = 2; c < MF_CLASSES; c++)
-                *matrix_at(logits, i, c) = -1e4f;
-            *matrix_at(logits, i, 0) = 0.0f;
-            const float x = round % 2 ? 86.5f * random_real(&random) : ldexpf(random_real(&random), -random_below(&random, 24));
-            *matrix_at(logits, i, 1) = -fabsf(x);
-        }
+    for (int round = 0; round < (support_short ? 20 : 400); round++) {
+        const struct mf_matrix logits = scan_logits(1, &random);
         const struct results results = run(isa, logits, NULL, ROWS);
         for (int i = 0; i < ROWS; i++) {
             const double x = *matrix_at(logits, i, 1);
             const double ratio = (double)*matrix_at(results.probability, i, 1) / *matrix_at(results.probability, i, 0);
             const double error = fabs(ratio / exp(x) - 1);
-            worst = error > worst ? error : worst;
             if (!(error <= (EXP_ERROR + 2 * u) * 1.001))
-                support_fail("exp(%a) is off by %.3g, relative", x, error);
+                support_fail("exp(%a) is off by %.2f u", x, error / u);
         }
         guarded_release();
-        const struct mf_matrix again = matrix_new(ROWS, 1);
-        memcpy((void *)&logits, &again, sizeof again);
     }
+}
+END_TEST
+
+/* The loss of a class with the largest logit is log(tops + exp(x)). */
+START_TEST(log_scan)
+{
+    const struct mf_kernels *const isa = support_isas[_i];
+    struct random random = random_from(304, 0, 0, 0);
+    static const uint8_t labels[ROWS];
+    for (int round = 0; round < (support_short ? 18 : 360); round++) {
+        const int tops = 1 + round % (MF_CLASSES - 1);
+        support_case("softmax/%s: logarithm of %d and a little", isa->name, tops);
+        const struct mf_matrix logits = scan_logits(tops, &random);
+        const struct results results = run(isa, logits, labels, ROWS);
+        for (int i = 0; i < ROWS; i++) {
+            const double e = exp(*matrix_at(logits, i, tops)), exact = log(tops + e);
+            const double bound = EXP_ERROR * e / (tops + e) + u + LOG_ERROR * exact;
+            if (!(fabs(results.loss[i] - exact) <= bound * 1.001))
+                support_fail("log(%.9g) is off by %.2f u", tops + e, fabs(results.loss[i] - exact) / u);
+        }
+        guarded_release();
+    }
+}
+END_TEST
+
+/* Without memory (both betas 0) and epsilon, m / sqrt(v) = g / |g|: each weight moves by the rate against the sign of
+ * its gradient. */
+START_TEST(adam_sign)
+{
+    const struct mf_kernels *const isa = support_isas[_i];
+    struct random random = random_from(305, 0, 0, 0);
+    support_case("adam/%s: betas and epsilon 0", isa->name);
+    enum { PANELS = 10 };
+    const struct mf_matrix g = matrix_new(1, PANELS), w = matrix_new(1, PANELS), m = matrix_new(1, PANELS),
+                           v = matrix_new(1, PANELS);
+    matrix_fill(m, 1, PANELS, PANELS * MF_PANEL, 1.0f, 0.0f, &random);
+    for (int j = 0; j < PANELS * MF_PANEL; j++) {
+        *matrix_at(g, 0, j) = ldexpf(random_real(&random), random_below(&random, 80) - 40);
+        *matrix_at(w, 0, j) = 0.0f;
+        *matrix_at(v, 0, j) = fabsf(*matrix_at(m, 0, j));
+    }
+    const float rate = 0.001f;
+    const struct mf_weight_gradient op = {.dz = g,
+                                          .samples = 1,
+                                          .w = w,
+                                          .m = m,
+                                          .v = v,
+                                          .adam = {.gain1 = 1.0f, .gain2 = 1.0f, .rate = rate, .root = 1.0f}};
+    isa->bias_gradient(&op, 0, 0, PANELS);
+    for (int j = 0; j < PANELS * MF_PANEL; j++) {
+        const double moved = *matrix_at(w, 0, j), expected = -copysign(rate, (double)*matrix_at(g, 0, j));
+        if (*matrix_at(m, 0, j) != *matrix_at(g, 0, j))
+            support_fail("column %d: the moment is not the gradient", j);
+        if (!(fabs(moved - expected) <= 5 * u * rate)) /* square, root, quotient, product, sum */
+            support_fail("column %d: moved by %g for the gradient %g", j, moved, (double)*matrix_at(g, 0, j));
+    }
+    guarded_release();
+}
+END_TEST
+
+static void expect_no_denormal(const char *what, struct mf_matrix matrix, int rows, int panels)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < panels * MF_PANEL; j++) {
+            const float x = *matrix_at(matrix, i, j);
+            if (fpclassify(x) == FP_SUBNORMAL || (x == 0.0f && signbit(x)))
+                support_fail("%s (%d, %d) is %a", what, i, j, (double)x);
+        }
+}
+
+/* Numbers so small that a good part of all results would be denormal: they must come out as +0, and not all of them. */
+START_TEST(no_denormals)
+{
+    const struct mf_kernels *const isa = support_isas[_i];
+    struct random random = random_from(306, 0, 0, 0);
+    enum { SAMPLES = 23, UNITS = 48, PANELS = UNITS / MF_PANEL };
+    support_case("%s: denormals", isa->name);
+    const struct mf_matrix a = matrix_new(SAMPLES, PANELS), b = matrix_new(UNITS, PANELS), h = matrix_new(SAMPLES, PANELS),
+                           dx = matrix_new(SAMPLES, PANELS);
+    const struct mf_matrix w = matrix_new(UNITS, PANELS), m = matrix_new(UNITS, PANELS), v = matrix_new(UNITS, PANELS);
+    matrix_fill(a, SAMPLES, PANELS, UNITS, 0x1p-63f, 0.0f, &random);
+    matrix_fill(b, UNITS, PANELS, UNITS, 0x1p-63f, 0.0f, &random);
+    matrix_fill(h, SAMPLES, PANELS, 0, 0.0f, 1.0f, &random);
+    const struct mf_input_gradient input = {.dz = a, .wt = b, .h = h, .dx = dx, .out = UNITS, .panels = PANELS};
+    isa->input_gradient(&input, 0, SAMPLES);
+    expect_no_denormal("dx", dx, SAMPLES, PANELS);
+
+    matrix_fill(w, UNITS, PANELS, UNITS, 1.0f, 0.0f, &random);
+    matrix_fill(m, UNITS, PANELS, UNITS, 2.0f * FLT_MIN, 0.0f, &random);
+    matrix_fill(v, UNITS, PANELS, UNITS, 2.0f * FLT_MIN, 0.0f, &random);
+    for (int i = 0; i < UNITS; i++)
+        for (int j = 0; j < UNITS; j++) {
+            *matrix_at(m, i, j) += copysignf(FLT_MIN, *matrix_at(m, i, j));
+            *matrix_at(v, i, j) = fabsf(*matrix_at(v, i, j)) + FLT_MIN;
+        }
+    /* a · a would be denormal here too; gains of 1 keep m what the flushed gradient makes it. */
+    struct mf_weight_gradient weight = {.x = a, .dz = a, .samples = SAMPLES, .w = w, .m = m, .v = v};
+    weight.adam = adam_at_step(1);
+    weight.adam.beta1 = weight.adam.beta2 = 0.5f;
+    for (int row = 0; row < UNITS; row += MF_PANEL)
+        isa->weight_gradient(&weight, row, row + MF_PANEL, 0, PANELS);
+    expect_no_denormal("m", m, UNITS, PANELS);
+    expect_no_denormal("v", v, UNITS, PANELS);
+    isa->bias_gradient(&weight, 0, 0, PANELS);
+    expect_no_denormal("m", m, UNITS, PANELS);
+
+    int zeros = 0, rest = 0;
+    for (int i = 0; i < UNITS; i++)
+        for (int j = 0; j < UNITS; j++) {
+            const float x = *matrix_at(m, i, j);
+            zeros += x == 0.0f;
+            rest += x != 0.0f;
+        }
+    if (zeros < UNITS || rest < UNITS)
+        support_fail("the test has lost its sense: %d zeros, %d others", zeros, rest);
+
+    const struct mf_matrix logits = random_logits(1.0f, &random);
+    uint8_t *const labels = random_labels(&random);
+    for (int i = 0; i < ROWS; i++) /* other classes are near exp(-85) */
+        *matrix_at(logits, i, labels[i]) = 85.0f;
+    const struct results results = run(isa, logits, labels, ROWS);
+    expect_no_denormal("gradient", results.gradient, ROWS, 1);
     guarded_release();
 }
 END_TEST
@@ -234,5 +361,17 @@ END_TEST
 int main(void)
 {
     support_begin();
-    return EXIT_FAILURE;
+    Suite *const suite = suite_create("softmax");
+    TCase *const laws = tcase_create("laws");
+    tcase_set_timeout(laws, 60);
+    tcase_add_loop_test(laws, against_double, 0, support_isa_count * MAGNITUDES);
+    tcase_add_loop_test(laws, sums, 0, support_isa_count * MAGNITUDES);
+    tcase_add_loop_test(laws, shift_invariance, 0, support_isa_count);
+    tcase_add_loop_test(laws, extremes, 0, support_isa_count);
+    tcase_add_loop_test(laws, exp_scan, 0, support_isa_count);
+    tcase_add_loop_test(laws, log_scan, 0, support_isa_count);
+    tcase_add_loop_test(laws, adam_sign, 0, support_isa_count);
+    tcase_add_loop_test(laws, no_denormals, 0, support_isa_count);
+    suite_add_tcase(suite, laws);
+    return support_run(suite);
 }
