@@ -52,6 +52,7 @@ LIB     = $(BUILD)/libmnistfast.a
 SHARED  = $(BUILD)/$(SONAME)
 TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
 BENCHES = $(BENCH_SOURCES:%.cc=$(BUILD)/%)
+BITS    = $(BUILD)/tests/bits
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
@@ -87,7 +88,7 @@ TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(LIBS)
 
 .PHONY: all tests benches
 all: $(LIB) $(SHARED) $(if $(wildcard src/main.c),$(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast))
-tests: all $(TESTS)
+tests: all $(TESTS) $(BITS)
 benches: $(BENCHES)
 
 # Short lines unless V=1.
@@ -132,6 +133,9 @@ $(SHARED): $(LIB_OBJECTS)
 	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
+$(BITS): %: %.o $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)

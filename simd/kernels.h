@@ -25,6 +25,7 @@ enum {
     MF_INPUTS = 784,    /* pixels of an image: inputs of the network */
     MF_CLASSES = 10,    /* its outputs */
     MF_LIST_BLOCK = 48, /* output rows that one call of a sparse kernel covers at most */
+    MF_LIST_AHEAD = 16, /* list entries that may be read, and their rows prefetched, beyond the last */
     MF_TILE_ROWS = 8    /* the tallest tile of any instruction set */
 };
 
@@ -38,7 +39,7 @@ struct mf_matrix {
 struct mf_lists {
     int depth;
     int *count;      /* MF_LIST_BLOCK */
-    int32_t *offset; /* MF_LIST_BLOCK * depth: 16 * index, index ascending within a tile */
+    int32_t *offset; /* MF_LIST_BLOCK * depth + MF_LIST_AHEAD: 16 * index, index ascending within a tile */
     float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL */
 };
 

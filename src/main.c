@@ -201,8 +201,8 @@ static void top_three(const float probabilities[MNIST_FAST_CLASSES], int top[3])
     }
 }
 
-static mnist_fast_status classify(mnist_fast *network, const struct mf_dataset *dataset, size_t index,
-                                  uint8_t *digit, float probabilities[MNIST_FAST_CLASSES], mnist_fast_error *error)
+static mnist_fast_status classify(mnist_fast *network, const struct mf_dataset *dataset, size_t index, uint8_t *digit,
+                                  float probabilities[MNIST_FAST_CLASSES], mnist_fast_error *error)
 {
     const mnist_fast_images image = {.pixels = dataset->pixels + index * MNIST_FAST_PIXELS, .count = 1};
     return mnist_fast_predict(network, &image, digit, probabilities, error);
@@ -220,11 +220,11 @@ struct run {
     struct mf_progress_bar bar;
     struct mf_profile profile;
     FILE *log;
-    int checkpoint_epoch;          /* of the last checkpoint written by this run; 0: none */
-    mnist_fast_progress progress;  /* the last that was reported */
-    double train_seconds;          /* of the epochs that this run completed */
-    double train_images;           /* without those that a checkpoint brought along */
-    mnist_fast_status status;      /* of what the report does beside training */
+    int checkpoint_epoch;         /* of the last checkpoint written by this run; 0: none */
+    mnist_fast_progress progress; /* the last that was reported */
+    double train_seconds;         /* of the epochs that this run completed */
+    double train_images;          /* without those that a checkpoint brought along */
+    mnist_fast_status status;     /* of what the report does beside training */
     mnist_fast_error error;
 };
 
@@ -274,8 +274,8 @@ static void print_start(const struct run *run)
         printf("  images    %zu to train, %zu to validate, %zu to test\n", run->train_count, run->validation_count,
                run->test.count);
         printf("  network   %s, %zu parameters\n", layers, mnist_fast_parameters(run->network));
-        printf("  training  batches of %d, learning rate %g, seed %llu\n", config->batch,
-               (double)config->learning_rate, (unsigned long long)config->seed);
+        printf("  training  batches of %d, learning rate %g, seed %llu\n", config->batch, (double)config->learning_rate,
+               (unsigned long long)config->seed);
         printf("  machine   %s, %d thread%s\n\n", mnist_fast_isa(run->network), mnist_fast_threads(run->network),
                mnist_fast_threads(run->network) == 1 ? "" : "s");
         if (run->network->position.epoch < run->options->epochs)
@@ -366,8 +366,9 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t data_crc32)
         char expected[128], found[128];
         print_network(expected, sizeof expected, wanted);
         print_network(found, sizeof found, config);
-        return mf_fail(&run->error, MNIST_FAST_BAD_MODEL, "%s: another network (expected %s, found %s); leave --hidden out",
-                       options->resume, expected, found);
+        return mf_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                       "%s: another network (expected %s, found %s); leave --hidden out", options->resume, expected,
+                       found);
     }
     bool changed = data_crc32 != run->checkpoint.data_crc32;
     if (changed && !options->force)
@@ -394,8 +395,8 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t data_crc32)
     }
     /* Half an epoch of other batches means nothing: the epoch starts again. */
     if (changed)
-        run->network->position = (struct mf_position){.epoch = run->network->position.epoch,
-                                                      .step = run->network->position.step};
+        run->network->position =
+            (struct mf_position){.epoch = run->network->position.epoch, .step = run->network->position.step};
     return MNIST_FAST_OK;
 }
 
@@ -487,9 +488,8 @@ static void print_profile(const struct run *run)
 
 static void print_summary(const struct run *run, const mnist_fast_metrics *test)
 {
-    const double gflops = run->train_seconds > 0
-                              ? training_flop(&run->config, run->train_images) / run->train_seconds * 1e-9
-                              : 0;
+    const double gflops =
+        run->train_seconds > 0 ? training_flop(&run->config, run->train_images) / run->train_seconds * 1e-9 : 0;
     const uint32_t checksum = mnist_fast_weights_crc32(run->network);
     if (run->options->json) {
         printf("{\"event\":\"summary\"");
@@ -563,8 +563,7 @@ static int train(const struct mf_options *options)
     mf_progress_open(&run.bar, !options->quiet);
     const mnist_fast_images images = images_of(&run.train), test_images = images_of(&run.test);
     mnist_fast_error error;
-    const mnist_fast_status status =
-        mnist_fast_train(run.network, &images, options->epochs, report, &run, &error);
+    const mnist_fast_status status = mnist_fast_train(run.network, &images, options->epochs, report, &run, &error);
     mf_progress_clear(&run.bar);
     if (run.status != MNIST_FAST_OK) {
         code = failed(&run.error);
@@ -767,7 +766,9 @@ static int info(const struct mf_options *options)
     printf("built in   %s\n", built);
     printf("runs here  %s\n", runs);
     printf("choice     %s (%s)\n", mf_kernels_choose(options->isa)->name,
-           options->given[MF_OPTION_ISA] ? "--isa" : options->isa ? "MNIST_FAST_ISA" : "the best that runs here");
+           options->given[MF_OPTION_ISA] ? "--isa"
+           : options->isa                ? "MNIST_FAST_ISA"
+                                         : "the best that runs here");
     if (options->threads > 0)
         printf("threads    %d (--threads; %s)\n", options->threads, threads);
     else

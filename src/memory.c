@@ -12,9 +12,9 @@ void *mf_allocate(size_t bytes)
     const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
     if (bytes > PTRDIFF_MAX - alignment)
         return NULL;
-    const size_t size = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    void *memory = aligned_alloc(alignment, size ? size : CACHE_LINE);
-    if (!memory)
+    const size_t size = (bytes / CACHE_LINE + 1) * CACHE_LINE;
+    void *memory;
+    if (posix_memalign(&memory, alignment, size))
         return NULL;
 #ifdef MADV_HUGEPAGE
     if (alignment == HUGE_PAGE)

@@ -33,8 +33,8 @@ const struct mf_option mf_option_table[MF_OPTIONS] = {
                           "epochs to train, in all"},
     [MF_OPTION_BATCH] = {"batch", 'b', MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(config.batch), "1000",
                          "images a step"},
-    [MF_OPTION_HIDDEN] = {"hidden", 0, MF_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN,
-                          FIELD(config.hidden), "500,500,500", "units of each hidden layer"},
+    [MF_OPTION_HIDDEN] = {"hidden", 0, MF_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN, FIELD(config.hidden),
+                          "500,500,500", "units of each hidden layer"},
     [MF_OPTION_LR] = {"lr", 0, MF_TYPE_RATE, "X", 0, 0, TRAIN, FIELD(config.learning_rate), "0.001",
                       "learning rate of Adam"},
     [MF_OPTION_SEED] = {"seed", 's', MF_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed), "1",
@@ -51,8 +51,8 @@ const struct mf_option mf_option_table[MF_OPTIONS] = {
                          "go on even with other data or options"},
     [MF_OPTION_CHECKPOINT] = {"checkpoint", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(checkpoint), NULL,
                               "write checkpoints here, also when interrupted"},
-    [MF_OPTION_CHECKPOINT_EVERY] = {"checkpoint-every", 0, MF_TYPE_INT, "N", 1, 1000000, TRAIN,
-                                    FIELD(checkpoint_every), "1", "epochs from a checkpoint to the next"},
+    [MF_OPTION_CHECKPOINT_EVERY] = {"checkpoint-every", 0, MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(checkpoint_every),
+                                    "1", "epochs from a checkpoint to the next"},
     [MF_OPTION_LOG] = {"log", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(log), NULL, "write a CSV line an epoch"},
     [MF_OPTION_JSON] = {"json", 0, MF_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(json), NULL,
                         "print one JSON object a line instead of the table"},
@@ -128,15 +128,9 @@ static mnist_fast_status wrong_value(const struct mf_option *option, const char 
     case MF_TYPE_INT:
         snprintf(expected, sizeof expected, "a whole number from %d to %d", option->low, option->high);
         break;
-    case MF_TYPE_SEED:
-        snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX);
-        break;
-    case MF_TYPE_RATE:
-        snprintf(expected, sizeof expected, "a number above 0");
-        break;
-    case MF_TYPE_SHARE:
-        snprintf(expected, sizeof expected, "a number from 0 to below 1");
-        break;
+    case MF_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
+    case MF_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
+    case MF_TYPE_SHARE: snprintf(expected, sizeof expected, "a number from 0 to below 1"); break;
     case MF_TYPE_LAYERS:
         snprintf(expected, sizeof expected, "1 to %d whole numbers from %d to %d, separated by commas",
                  MNIST_FAST_MAX_HIDDEN, option->low, option->high);
@@ -144,8 +138,7 @@ static mnist_fast_status wrong_value(const struct mf_option *option, const char 
     case MF_TYPE_TEXT:
         snprintf(expected, sizeof expected, "a %s", strcmp(option->argument, "DIR") == 0 ? "folder" : "name");
         break;
-    case MF_TYPE_FLAG:
-        break;
+    case MF_TYPE_FLAG: break;
     }
     return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: expected %s, found '%.80s'", option->name, expected, text);
 }
@@ -156,17 +149,13 @@ static mnist_fast_status set_value(const struct mf_option *option, const char *t
     void *field = (char *)options + option->field;
     bool good = true;
     switch (option->type) {
-    case MF_TYPE_FLAG:
-        *(bool *)field = true;
-        break;
+    case MF_TYPE_FLAG: *(bool *)field = true; break;
     case MF_TYPE_INT: {
         char *end;
         good = read_int(text, '\0', option->low, option->high, field, &end);
         break;
     }
-    case MF_TYPE_SEED:
-        good = read_seed(text, field);
-        break;
+    case MF_TYPE_SEED: good = read_seed(text, field); break;
     case MF_TYPE_RATE: {
         double value;
         good = read_double(text, &value) && isfinite((float)value) && (float)value > 0;
@@ -174,12 +163,8 @@ static mnist_fast_status set_value(const struct mf_option *option, const char *t
             *(float *)field = (float)value;
         break;
     }
-    case MF_TYPE_SHARE:
-        good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1;
-        break;
-    case MF_TYPE_LAYERS:
-        good = read_layers(text, option, &options->config);
-        break;
+    case MF_TYPE_SHARE: good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1; break;
+    case MF_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
     case MF_TYPE_TEXT:
         good = *text != '\0';
         *(const char **)field = text;
@@ -274,8 +259,8 @@ mnist_fast_status mf_options_parse(int argc, char **argv, struct mf_options *opt
     char *letter = letters + strlen(letters);
     for (int i = 0; i < MF_OPTIONS; i++) {
         const struct mf_option *option = &mf_option_table[i];
-        longs[i] = (struct option){option->name, option->argument ? required_argument : no_argument, NULL,
-                                   LONG_CODE + i};
+        longs[i] =
+            (struct option){option->name, option->argument ? required_argument : no_argument, NULL, LONG_CODE + i};
         if (option->letter)
             *letter++ = option->letter;
         if (option->letter && option->argument)
@@ -337,10 +322,8 @@ void mf_options_help(FILE *file)
         unsigned commands;
         const char *title;
     } groups[] = {
-        {TRAIN, "Options of train"},
-        {EVALUATE | PREDICT, "Options of evaluate and predict"},
-        {PREDICT, "Options of predict"},
-        {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
+        {TRAIN, "Options of train"},       {EVALUATE | PREDICT, "Options of evaluate and predict"},
+        {PREDICT, "Options of predict"},   {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
         {ALL, "Options of every command"},
     };
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {

@@ -38,11 +38,19 @@ enum mf_option_id {
     MF_OPTIONS
 };
 
-enum mf_option_type { MF_TYPE_FLAG, MF_TYPE_INT, MF_TYPE_SEED, MF_TYPE_RATE, MF_TYPE_SHARE, MF_TYPE_LAYERS, MF_TYPE_TEXT };
+enum mf_option_type {
+    MF_TYPE_FLAG,
+    MF_TYPE_INT,
+    MF_TYPE_SEED,
+    MF_TYPE_RATE,
+    MF_TYPE_SHARE,
+    MF_TYPE_LAYERS,
+    MF_TYPE_TEXT
+};
 
 struct mf_option {
-    const char *name;     /* without the leading -- */
-    char letter;          /* of the short form; 0: none */
+    const char *name; /* without the leading -- */
+    char letter;      /* of the short form; 0: none */
     enum mf_option_type type;
     const char *argument; /* its name in --help; NULL for a flag */
     int low, high;        /* the range of an MF_TYPE_INT, and of a layer */
@@ -57,15 +65,15 @@ extern const struct mf_option mf_option_table[MF_OPTIONS];
 
 struct mf_options {
     enum mf_command command;
-    bool given[MF_OPTIONS];   /* what the command line names */
-    int threads;              /* 0: the default of this machine */
-    const char *isa;          /* --isa, else MNIST_FAST_ISA; NULL: the best */
-    const char *data;         /* --data, else MNIST_FAST_DATA; NULL: the default folder */
+    bool given[MF_OPTIONS]; /* what the command line names */
+    int threads;            /* 0: the default of this machine */
+    const char *isa;        /* --isa, else MNIST_FAST_ISA; NULL: the best */
+    const char *data;       /* --data, else MNIST_FAST_DATA; NULL: the default folder */
     const char *model, *save, *resume, *checkpoint, *log;
     int epochs, checkpoint_every;
     mnist_fast_config config;
     bool force, json, show, profile, quiet, verbose, help, version;
-    char **operands;          /* after the command; they stand in argv */
+    char **operands; /* after the command; they stand in argv */
     int operand_count;
 };
 

@@ -41,7 +41,7 @@ static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct wa
     for (int t = 0; t < w->threads; t++) {
         const struct mf_lists lists = {
             .count = take(walk, MF_LIST_BLOCK * sizeof(int)),
-            .offset = take(walk, (size_t)MF_LIST_BLOCK * depth * sizeof(int32_t)),
+            .offset = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_LIST_AHEAD) * sizeof(int32_t)),
             .value = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_PANEL) * sizeof(float)),
         };
         if (w->lists)

@@ -44,8 +44,6 @@ void support_begin(void)
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++)
         if ((*isa)->supported())
             support_isas[support_isa_count++] = *isa;
-        else
-            printf("SKIP: %s cannot run on this CPU\n", (*isa)->name);
 
     const int faults[] = {SIGSEGV, SIGBUS, SIGILL};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -53,6 +51,15 @@ void support_begin(void)
         sigemptyset(&action.sa_mask);
         sigaction(faults[i], &action, &before_crash[faults[i]]);
     }
+}
+
+void support_announce_isas(void)
+{
+    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++)
+        if ((*isa)->supported())
+            printf("ISA: %s\n", (*isa)->name);
+        else
+            printf("SKIP: %s cannot run on this CPU\n", (*isa)->name);
 }
 
 int support_run(Suite *suite)
@@ -215,9 +222,8 @@ void expect_same(const char *what, struct mf_matrix expected, struct mf_matrix g
         return;
     for (size_t i = 0; i < size; i++)
         if (memcmp(expected.data + i, got.data + i, sizeof(float)))
-            support_fail("%s: row %zu, panel %zu, column %zu is %a, expected %a", what,
-                         i % expected.stride / MF_PANEL, i / expected.stride, i % MF_PANEL, (double)got.data[i],
-                         (double)expected.data[i]);
+            support_fail("%s: row %zu, panel %zu, column %zu is %a, expected %a", what, i % expected.stride / MF_PANEL,
+                         i / expected.stride, i % MF_PANEL, (double)got.data[i], (double)expected.data[i]);
 }
 
 void expect_only(const char *what, const float *before, struct mf_matrix after, int rows, int panels, int begin,

@@ -21,8 +21,10 @@ enum { SUPPORT_ISAS_MAX = 8 };
 extern const struct mf_kernels *support_isas[SUPPORT_ISAS_MAX];
 extern int support_isa_count;
 
-/* Prints the seed and a SKIP line for every instruction set that cannot run. Call it first in main. */
+/* Reads the environment and prints the seed; finds the instruction sets. Call it first in main. */
 void support_begin(void);
+/* For tests that run the kernels: a line "ISA: name" for each that runs here, "SKIP: name ..." for each that cannot. */
+void support_announce_isas(void);
 
 /* Runs the suite; the value for main to return. A run without a single test is a failure. */
 int support_run(Suite *suite);

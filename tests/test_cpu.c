@@ -192,8 +192,17 @@ START_TEST(default_threads)
     const struct {
         const char *text;
         int threads; /* 0: ignored */
-    } cases[] = {{"7", 7},  {"1", 1},   {"1024", 1024}, {"4,2", 4},  {"0", 0},     {"-3", 0},
-                 {"", 0},   {"abc", 0}, {"7x", 0},      {"1025", 0}, {"99999999999999999999", 0}};
+    } cases[] = {{"7", 7},
+                 {"1", 1},
+                 {"1024", 1024},
+                 {"4,2", 4},
+                 {"0", 0},
+                 {"-3", 0},
+                 {"", 0},
+                 {"abc", 0},
+                 {"7x", 0},
+                 {"1025", 0},
+                 {"99999999999999999999", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         support_case("OMP_NUM_THREADS='%s'", cases[i].text);
         setenv("OMP_NUM_THREADS", cases[i].text, 1);

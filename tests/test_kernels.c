@@ -10,7 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kernel { FORWARD, FORWARD_SPARSE, INPUT_GRADIENT, WEIGHT_GRADIENT, WEIGHT_GRADIENT_SPARSE, BIAS_GRADIENT, SOFTMAX };
+enum kernel {
+    FORWARD,
+    FORWARD_SPARSE,
+    INPUT_GRADIENT,
+    WEIGHT_GRADIENT,
+    WEIGHT_GRADIENT_SPARSE,
+    BIAS_GRADIENT,
+    SOFTMAX
+};
 
 /* Where the ink is. */
 enum ink { BLACK, ONE_PIXEL, MNIST_LIKE, FULL, ONE_COLUMN, ONE_SAMPLE, CORNERS, INKS };
@@ -37,7 +45,7 @@ static void find_cases(void)
 }
 
 /* Depths of the sums: every one up to 40, then the odd and the real. */
-static const int depths[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+static const int depths[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,  21, 22,
                              23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 97, 500, 784};
 enum { DEPTHS = sizeof depths / sizeof *depths };
 
@@ -73,27 +81,14 @@ static void fill_pixels(uint8_t *pixels, int samples, enum ink ink, struct rando
         for (int k = 0; k < MF_INPUTS; k++) {
             bool inked = false;
             switch (ink) {
-            case ONE_PIXEL:
-                inked = i == sample && k == pixel;
-                break;
-            case MNIST_LIKE:
-                inked = random_below(random, 100) < 19;
-                break;
-            case FULL:
-                inked = true;
-                break;
-            case ONE_COLUMN:
-                inked = k == pixel;
-                break;
-            case ONE_SAMPLE:
-                inked = i == sample;
-                break;
-            case CORNERS:
-                inked = (i == 0 || i == samples - 1) && (k == 0 || k == MF_INPUTS - 1);
-                break;
+            case ONE_PIXEL: inked = i == sample && k == pixel; break;
+            case MNIST_LIKE: inked = random_below(random, 100) < 19; break;
+            case FULL: inked = true; break;
+            case ONE_COLUMN: inked = k == pixel; break;
+            case ONE_SAMPLE: inked = i == sample; break;
+            case CORNERS: inked = (i == 0 || i == samples - 1) && (k == 0 || k == MF_INPUTS - 1); break;
             case BLACK:
-            case INKS:
-                break;
+            case INKS: break;
             }
             pixels[(size_t)i * MF_INPUTS + k] = inked ? (uint8_t)(1 + random_below(random, 255)) : 0;
         }
@@ -104,7 +99,7 @@ static struct mf_lists new_lists(int depth)
     return (struct mf_lists){
         .depth = depth,
         .count = guarded_new(sizeof(int) * MF_LIST_BLOCK),
-        .offset = guarded_new(sizeof(int32_t) * MF_LIST_BLOCK * depth),
+        .offset = guarded_new(sizeof(int32_t) * (MF_LIST_BLOCK * (size_t)depth + MF_LIST_AHEAD)),
         .value = guarded_new(sizeof(float) * (MF_LIST_BLOCK * (size_t)depth + MF_PANEL)),
     };
 }
@@ -138,8 +133,7 @@ static const struct mf_kernels *const *only(const struct mf_kernels *isa)
 
 /* Dense: in = depth. Sparse: in = 784, and x comes from pixels with this ink. The definition is always the dense
  * scalar kernel. */
-static void check_forward(const struct mf_kernels *const *isas, bool sparse, int rows, int out, int depth,
-                          enum ink ink)
+static void check_forward(const struct mf_kernels *const *isas, bool sparse, int rows, int out, int depth, enum ink ink)
 {
     struct random random = random_from(sparse ? FORWARD_SPARSE : FORWARD, (uint64_t)rows, (uint64_t)out,
                                        (uint64_t)(sparse ? (int)ink : depth));
@@ -421,9 +415,11 @@ START_TEST(weight_gradient_sparse_edges)
         for (int d = 0; d < DEPTHS - 2; d += depth_step(isa, panels)) {
             const int first = some_first(panels, depths[d]), after = (d + panels) % 3;
             const bool at_the_end = panels == 1 && d % 4 == 0; /* of the image, where reading on leaves the memory */
-            const int begin = at_the_end ? MF_INPUTS - rows : d * 7 % 40, in = at_the_end ? MF_INPUTS : begin + rows + after;
-            check_weight_gradient(only(isa), true, in, begin, begin + rows, (first + panels + after) * MF_PANEL - d % MF_PANEL,
-                                  first, first + panels, depths[d], (enum ink)(d % INKS));
+            const int begin = at_the_end ? MF_INPUTS - rows : d * 7 % 40,
+                      in = at_the_end ? MF_INPUTS : begin + rows + after;
+            check_weight_gradient(only(isa), true, in, begin, begin + rows,
+                                  (first + panels + after) * MF_PANEL - d % MF_PANEL, first, first + panels, depths[d],
+                                  (enum ink)(d % INKS));
         }
 }
 END_TEST
@@ -577,7 +573,8 @@ static void check_softmax(const struct mf_kernels *isa, int rows, int kind, unsi
 
     /* What scalar.c itself left alone. */
     const struct mf_matrix blank = matrix_new(samples, 1);
-    const bool gradient_wanted = (wanted & GRADIENT) && (wanted & LABELS), loss_wanted = (wanted & LOSS) && (wanted & LABELS);
+    const bool gradient_wanted = (wanted & GRADIENT) && (wanted & LABELS),
+               loss_wanted = (wanted & LOSS) && (wanted & LABELS);
     expect_only("gradient", blank.data, gradient[0], samples, 1, gradient_wanted ? begin : end, end, 0, 1);
     expect_only("probability", blank.data, probability[0], samples, 1, wanted & PROBABILITY ? begin : end, end, 0, 1);
     for (int i = 0; i < samples; i++)
@@ -769,21 +766,10 @@ START_TEST(own_products)
 }
 END_TEST
 
-/* MF_REQUIRE_ISA names the instruction sets that must not be skipped. */
-START_TEST(required)
-{
-    const char *const list = getenv("MF_REQUIRE_ISA");
-    char names[256];
-    snprintf(names, sizeof names, "%s", list ? list : "");
-    char *rest = names;
-    for (const char *name; (name = strtok_r(rest, ", ", &rest));)
-        ck_assert_msg(mf_kernels_choose(name) != NULL, "MF_REQUIRE_ISA names %s, which was skipped", name);
-}
-END_TEST
-
 int main(void)
 {
     support_begin();
+    support_announce_isas();
     find_cases();
     Suite *const suite = suite_create("kernels");
 
@@ -791,7 +777,6 @@ int main(void)
     tcase_add_test(choice, choose_by_name);
     tcase_add_test(choice, built_in);
     tcase_add_test(choice, own_products);
-    tcase_add_test(choice, required);
     suite_add_tcase(suite, choice);
 
     TCase *const edges = tcase_create("edges");

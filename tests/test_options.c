@@ -17,13 +17,14 @@ static char *words[MAX_WORDS + 2];
 /* Parses "mnist_fast" and the words up to NULL, and remembers them for the message of a failure. */
 static mnist_fast_status parse(const char *const list[])
 {
+    static char texts[MAX_WORDS][128]; /* the parser may reorder the words, so it gets copies */
     char line[200] = "mnist_fast";
-    static char program[] = "mnist_fast";
     int count = 0;
-    words[count++] = program;
+    words[count++] = strcpy(texts[0], "mnist_fast");
     for (; list[count - 1]; count++) {
         ck_assert_int_lt(count, MAX_WORDS);
-        words[count] = strdup(list[count - 1]);
+        ck_assert_uint_lt(strlen(list[count - 1]), sizeof *texts);
+        words[count] = strcpy(texts[count], list[count - 1]);
         const size_t length = strlen(line);
         snprintf(line + length, sizeof line - length, " '%s'", words[count]);
     }
@@ -142,8 +143,21 @@ START_TEST(hidden)
     GOOD("--hidden", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16384");
     ck_assert_int_eq(options.config.hidden_count, MNIST_FAST_MAX_HIDDEN);
     ck_assert_int_eq(options.config.hidden[15], 16384);
-    static const char *const wrong[] = {"0", "5,,5", "", ",", "5,", ",5", "5,0", "5,-1", "5;5", "5 5", "abc", "5,5x",
-                                        "16385", "99999999999999999999", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
+    static const char *const wrong[] = {"0",
+                                        "5,,5",
+                                        "",
+                                        ",",
+                                        "5,",
+                                        ",5",
+                                        "5,0",
+                                        "5,-1",
+                                        "5;5",
+                                        "5 5",
+                                        "abc",
+                                        "5,5x",
+                                        "16385",
+                                        "99999999999999999999",
+                                        "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         BAD("--hidden: expected 1 to 16 whole numbers from 1 to 16384", "--hidden", wrong[i]);
 }
@@ -157,8 +171,9 @@ START_TEST(ranges)
         if (option->type != MF_TYPE_INT)
             continue;
         const char *extra = i == MF_OPTION_CHECKPOINT_EVERY ? "--checkpoint=x" : "--quiet";
-        const long long tries[] = {option->low, option->high, (long long)option->low - 1, (long long)option->high + 1,
-                                   LLONG_MIN, LLONG_MAX, (1LL << 32) + 1};
+        const long long tries[] = {
+            option->low, option->high,   (long long)option->low - 1, (long long)option->high + 1, LLONG_MIN,
+            LLONG_MAX,   (1LL << 32) + 1};
         for (size_t j = 0; j < sizeof tries / sizeof *tries; j++) {
             char word[80], range[80];
             snprintf(word, sizeof word, "--%s=%lld", option->name, tries[j]);
@@ -172,8 +187,19 @@ START_TEST(ranges)
             if (*(const int *)((const char *)&options + option->field) != tries[j])
                 support_fail("another value was taken");
         }
-        static const char *const wrong[] = {"abc", "", "16abc", "1.5", " 1", "1 ", "0x10", "1e3", "--", "+", "nan",
-                                            "99999999999999999999", "-99999999999999999999"};
+        static const char *const wrong[] = {"abc",
+                                            "",
+                                            "16abc",
+                                            "1.5",
+                                            " 1",
+                                            "1 ",
+                                            "0x10",
+                                            "1e3",
+                                            "--",
+                                            "+",
+                                            "nan",
+                                            "99999999999999999999",
+                                            "-99999999999999999999"};
         for (size_t j = 0; j < sizeof wrong / sizeof *wrong; j++) {
             char word[80], says[80];
             snprintf(word, sizeof word, "--%s=%s", option->name, wrong[j]);
@@ -186,11 +212,12 @@ END_TEST
 
 START_TEST(reals_and_seed)
 {
-    static const char *const rates[] = {"nan", "inf", "-inf", "-1", "0", "-0", "", "abc", "0.1x", "1e-60", "1e60",
-                                        "1e-400", "1e400", " 0.1", "0,1", "infinity"};
+    static const char *const rates[] = {"nan",  "inf",   "-inf", "-1",     "0",     "-0",   "",    "abc",
+                                        "0.1x", "1e-60", "1e60", "1e-400", "1e400", " 0.1", "0,1", "infinity"};
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         BAD("--lr: expected a number above 0", "--lr", rates[i]);
-    static const char *const shares[] = {"1", "nan", "-nan", "inf", "-0.1", "", "abc", "1.0000001", "10%", " 0.1", "0,1"};
+    static const char *const shares[] = {"1",   "nan",       "-nan", "inf",  "-0.1", "",
+                                         "abc", "1.0000001", "10%",  " 0.1", "0,1"};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         BAD("--validation: expected a number from 0 to below 1", "--validation", shares[i]);
     static const char *const seeds[] = {"text", "-1", "", "1.5", "18446744073709551616", " 1", "1x", "0x1"};

@@ -3,7 +3,7 @@
  * MF_PROGRAM names the program; else build/mnist_fast or ./mnist_fast is taken. MF_EMULATOR names what
  * to start it with, where the kernel can't run it. The data set is made up and small, but for one test, which is
  * skipped where data/ isn't there. */
-#define _GNU_SOURCE /* open_memstream's friends: forkpty, nftw */
+#define _GNU_SOURCE /* nftw, forkpty */
 #include "mnist_fast.h"
 
 #include "cpu.h"
@@ -140,9 +140,9 @@ static struct {
     enum stream out;
     bool err_closed, in_closed;
     bool ignore_interrupt;
-    const char *binary;     /* NULL: program */
-    const char *data;       /* for MNIST_FAST_DATA; NULL: the made-up set; "": not set */
-    const char *folder;     /* to run in; NULL: where the tests run */
+    const char *binary; /* NULL: program */
+    const char *data;   /* for MNIST_FAST_DATA; NULL: the made-up set; "": not set */
+    const char *folder; /* to run in; NULL: where the tests run */
     const char *environment[4][2];
 } how;
 
@@ -347,12 +347,29 @@ END_TEST
 START_TEST(usage_errors)
 {
     static const char *const lines[][4] = {
-        {"--threads", "-1"},  {"--threads", "abc"},    {"--threads", ""},   {"--threads", "16abc"},
-        {"--threads", "100000"}, {"--threads", "99999999999999999999"},     {"--lr", "nan"},
-        {"--lr", "inf"},      {"--lr", "-1"},          {"--epochs", "-1"},  {"--batch", "0"},
-        {"--validation", "1"}, {"--validation", "nan"}, {"--hidden", "0"},  {"--hidden", "5,,5"},
-        {"--seed", "text"},   {"--nonsense"},          {"--seed"},          {"extra"},
-        {"train", "extra"},   {"--isa", "pentium"},    {"evaluate"},        {"predict", "--model", "m"},
+        {"--threads", "-1"},
+        {"--threads", "abc"},
+        {"--threads", ""},
+        {"--threads", "16abc"},
+        {"--threads", "100000"},
+        {"--threads", "99999999999999999999"},
+        {"--lr", "nan"},
+        {"--lr", "inf"},
+        {"--lr", "-1"},
+        {"--epochs", "-1"},
+        {"--batch", "0"},
+        {"--validation", "1"},
+        {"--validation", "nan"},
+        {"--hidden", "0"},
+        {"--hidden", "5,,5"},
+        {"--seed", "text"},
+        {"--nonsense"},
+        {"--seed"},
+        {"extra"},
+        {"train", "extra"},
+        {"--isa", "pentium"},
+        {"evaluate"},
+        {"predict", "--model", "m"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct result result = run(lines[i]);
@@ -462,7 +479,8 @@ static int count_epoch_rows(const char *out)
         double loss, accuracy;
         if (sscanf(line, " %d %lf %lf%%", &epoch, &loss, &accuracy) == 3) {
             rows++;
-            ck_assert_msg(epoch == rows && isfinite(loss) && accuracy >= 0 && accuracy <= 100, "row %d: %.70s", rows, line);
+            ck_assert_msg(epoch == rows && isfinite(loss) && accuracy >= 0 && accuracy <= 100, "row %d: %.70s", rows,
+                          line);
         }
     }
     return rows;
@@ -741,7 +759,9 @@ START_TEST(log_file)
         int epoch;
         double numbers[6];
         ck_assert_msg(sscanf(line, "%d,%lf,%lf,%lf,%lf,%lf,%lf\n", &epoch, &numbers[0], &numbers[1], &numbers[2],
-                             &numbers[3], &numbers[4], &numbers[5]) == 7 && epoch == i, "line %d: %.80s", i, line);
+                             &numbers[3], &numbers[4], &numbers[5]) == 7 &&
+                          epoch == i,
+                      "line %d: %.80s", i, line);
     }
     free(text);
     result = RUN(USUAL, "--log", log, "--validation", "0"); /* begun anew */
@@ -789,7 +809,8 @@ START_TEST(save_evaluate_predict)
         char cells[10][8];
         int digit;
         ck_assert_msg(sscanf(row, "%d %7s %7s %7s %7s %7s %7s %7s %7s %7s %7s", &digit, cells[0], cells[1], cells[2],
-                             cells[3], cells[4], cells[5], cells[6], cells[7], cells[8], cells[9]) == 11 && digit == i,
+                             cells[3], cells[4], cells[5], cells[6], cells[7], cells[8], cells[9]) == 11 &&
+                          digit == i,
                       "row %d: %.80s", i, row);
         for (int j = 0; j < 10; j++)
             all += atoi(cells[j]); /* "." for none */
@@ -818,7 +839,8 @@ START_TEST(save_evaluate_predict)
         for (int j = 0; j < 20; j++, line = strchr(line, '\n') + 1) {
             int digit, first, index, label;
             ck_assert_msg(sscanf(line, "%d %d %*f%% %*d %*f%% %*d %*f%% test:%d, labelled %d\n", &digit, &first, &index,
-                                 &label) == 4, "%.80s", line);
+                                 &label) == 4,
+                          "%.80s", line);
             ck_assert_int_eq(digit, first);
             ck_assert_int_eq(index, i + j);
             right += digit == label;
@@ -836,8 +858,8 @@ START_TEST(save_evaluate_predict)
     expect_code(result, 0);
     ck_assert_int_eq(count_lines(result.out), 15);
     release(&result);
-    static const char *const wrong[] = {"test:60", "test:99999999999999999999", "test:x", "test:", "test:-1", "test:1x",
-                                        "picture.png", "-"};
+    static const char *const wrong[] = {
+        "test:60", "test:99999999999999999999", "test:x", "test:", "test:-1", "test:1x", "picture.png", "-"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char says[64];
         snprintf(says, sizeof says, "mnist_fast: %s: %s", wrong[i],
@@ -890,8 +912,8 @@ START_TEST(one_model)
                 support_fail("crc32 %s, expected %s", crc, expected);
             expect_same_file(saved, first);
         }
-    static const char *const environments[][2] = {{"OMP_NUM_THREADS", "5"}, {"OMP_DYNAMIC", "true"},
-                                                  {"OMP_THREAD_LIMIT", "1"}};
+    static const char *const environments[][2] = {
+        {"OMP_NUM_THREADS", "5"}, {"OMP_DYNAMIC", "true"}, {"OMP_THREAD_LIMIT", "1"}};
     for (size_t i = 0; i < 3; i++) {
         how.environment[0][0] = environments[i][0];
         how.environment[0][1] = environments[i][1];
@@ -911,7 +933,8 @@ START_TEST(resume)
     const char *straight = in_folder("straight"), *resumed = in_folder("resumed"), *checkpoint = in_folder("at");
     weights_of(RUN(USUAL, "--epochs", "5", "--save", straight));
     weights_of(RUN(USUAL, "--epochs", "2", "--checkpoint", checkpoint, "--threads", "1"));
-    struct result result = RUN("--resume", checkpoint, "--epochs", "5", "--threads", "3", "--isa", "scalar", "--save", resumed);
+    struct result result =
+        RUN("--resume", checkpoint, "--epochs", "5", "--threads", "3", "--isa", "scalar", "--save", resumed);
     expect_code(result, 0);
     ck_assert_ptr_null(strstr(result.out, "\n      2 "));
     expect_says(result.out, "\n      3 ");
@@ -961,7 +984,8 @@ START_TEST(resume_refused)
         release(&result);
     }
     for (int force = 0; force < 2; force++) {
-        struct result result = RUN("--resume", checkpoint, "--epochs", "4", "--hidden", "20,13", force ? "--force" : "--json");
+        struct result result =
+            RUN("--resume", checkpoint, "--epochs", "4", "--hidden", "20,13", force ? "--force" : "--json");
         expect_error(result, 1, "another network (expected 784-20-13-10, found 784-20-12-10)");
         release(&result);
     }
@@ -1003,9 +1027,9 @@ START_TEST(interrupted)
     const char *checkpoint = in_folder("stopped"), *straight = in_folder("stopped_straight");
     const char *resumed = in_folder("stopped_resumed");
     for (int i = 0; i < 2; i++) {
-        const pid_t child = start(LIST("--hidden", "64,64", "--batch", "23", "--epochs", "1000000", "--threads", "2",
-                                       "--checkpoint", checkpoint, "--checkpoint-every", "1000000", "--save",
-                                       in_folder("never")));
+        const pid_t child =
+            start(LIST("--hidden", "64,64", "--batch", "23", "--epochs", "1000000", "--threads", "2", "--checkpoint",
+                       checkpoint, "--checkpoint-every", "1000000", "--save", in_folder("never")));
         wait_for_output(child, epoch_row);
         kill(child, signals[i]);
         struct result result = finish(child);

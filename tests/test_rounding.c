@@ -13,8 +13,9 @@ static const double u = 0x1p-24, tiny = 0x1p-149;
 
 static const struct mf_kernels *scalar_isa;
 
-static const int shape[][3] = { /* rows, columns, depth */
-    {1, 1, 1}, {3, 17, 5}, {7, 16, 40}, {13, 33, 97}, {9, 10, 500}, {20, 48, 784}, {5, 500, 1000}};
+static const int shape[][3] = {/* rows, columns, depth */
+                               {1, 1, 1},    {3, 17, 5},    {7, 16, 40},   {13, 33, 97},
+                               {9, 10, 500}, {20, 48, 784}, {5, 500, 1000}};
 enum { SHAPES = sizeof shape / sizeof *shape };
 
 /* Reals of very different size side by side; in half of the shapes all of one sign, so that nothing cancels. */

@@ -25,8 +25,8 @@ struct results {
 
 static struct results run(const struct mf_kernels *isa, struct mf_matrix logits, const uint8_t *labels, int rows)
 {
-    const struct results results = {matrix_new(rows, 1), matrix_new(rows, 1),
-                                    guarded_new(sizeof(float) * (size_t)rows), guarded_new((size_t)rows)};
+    const struct results results = {matrix_new(rows, 1), matrix_new(rows, 1), guarded_new(sizeof(float) * (size_t)rows),
+                                    guarded_new((size_t)rows)};
     const struct mf_softmax op = {.logits = logits,
                                   .labels = labels,
                                   .scale = scale,
@@ -94,7 +94,8 @@ START_TEST(against_double)
             const double bound = p * (error[c] + sum_error + u) * 1.001 + 2.0 * FLT_MIN; /* exp(-87.3) gives 0 */
             if (!(fabs(got - p) <= bound))
                 support_fail("row %d, class %d: probability %.9g, in double %.17g", i, c, got, p);
-            const double g = (p - target) * scale, g_bound = scale * (bound + 2 * u * fabs(p - target)) * 1.001 + FLT_MIN;
+            const double g = (p - target) * scale,
+                         g_bound = scale * (bound + 2 * u * fabs(p - target)) * 1.001 + FLT_MIN;
             if (!(fabs(*matrix_at(results.gradient, i, c) - g) <= g_bound))
                 support_fail("row %d, class %d: gradient %.9g, in double %.17g", i, c,
                              (double)*matrix_at(results.gradient, i, c), g);
@@ -199,8 +200,8 @@ END_TEST
 /* Reals in [-86.5, 0], the small ones as often as the large. */
 static float some_exponent(struct random *random)
 {
-    const float x = random_below(random, 2) ? 86.5f * random_real(random)
-                                            : ldexpf(random_real(random), -random_below(random, 24));
+    const float x =
+        random_below(random, 2) ? 86.5f * random_real(random) : ldexpf(random_real(random), -random_below(random, 24));
     return -fabsf(x);
 }
 
@@ -309,8 +310,8 @@ START_TEST(no_denormals)
     struct random random = random_from(306, 0, 0, 0);
     enum { SAMPLES = 23, UNITS = 48, PANELS = UNITS / MF_PANEL };
     support_case("%s: denormals", isa->name);
-    const struct mf_matrix a = matrix_new(SAMPLES, PANELS), b = matrix_new(UNITS, PANELS), h = matrix_new(SAMPLES, PANELS),
-                           dx = matrix_new(SAMPLES, PANELS);
+    const struct mf_matrix a = matrix_new(SAMPLES, PANELS), b = matrix_new(UNITS, PANELS),
+                           h = matrix_new(SAMPLES, PANELS), dx = matrix_new(SAMPLES, PANELS);
     const struct mf_matrix w = matrix_new(UNITS, PANELS), m = matrix_new(UNITS, PANELS), v = matrix_new(UNITS, PANELS);
     matrix_fill(a, SAMPLES, PANELS, UNITS, 0x1p-63f, 0.0f, &random);
     matrix_fill(b, UNITS, PANELS, UNITS, 0x1p-63f, 0.0f, &random);
@@ -361,6 +362,7 @@ END_TEST
 int main(void)
 {
     support_begin();
+    support_announce_isas();
     Suite *const suite = suite_create("softmax");
     TCase *const laws = tcase_create("laws");
     tcase_set_timeout(laws, 60);

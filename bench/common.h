@@ -1,0 +1,266 @@
+/* Shared by the benchmarks: operands, the FMA peak of this CPU, and the facts of the run for the context. */
+#ifndef BENCH_COMMON_H
+#define BENCH_COMMON_H
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <memory>
+#include <new>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+extern "C" {
+#include "cpu.h"
+#include "dataset.h"
+#include "kernels.h"
+}
+
+/* Memory on its own cache lines. */
+template <typename T> class Buffer
+{
+  public:
+    explicit Buffer(size_t count) : count_(count), data_(static_cast<T *>(operator new(count * sizeof(T), line)))
+    {
+        std::memset(static_cast<void *>(data_.get()), 0, count * sizeof(T));
+    }
+    T *get() const
+    {
+        return data_.get();
+    }
+    size_t size() const
+    {
+        return count_;
+    }
+
+  private:
+    static constexpr std::align_val_t line{64};
+    struct Free {
+        void operator()(T *data) const
+        {
+            operator delete(data, line);
+        }
+    };
+    size_t count_;
+    std::unique_ptr<T, Free> data_;
+};
+
+/* SplitMix64. */
+class Random
+{
+  public:
+    uint64_t bits()
+    {
+        uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        return z ^ (z >> 31);
+    }
+    float real() /* in [-1, 1) */
+    {
+        return static_cast<float>(static_cast<int64_t>(bits()) >> 40) * 0x1p-23f;
+    }
+
+  private:
+    uint64_t state_ = 1;
+};
+
+/* The images of one file of data/ (or MNIST_FAST_DATA), else made up with as much ink: 19% of the pixels. */
+struct Images {
+    std::vector<uint8_t> pixels, labels;
+    bool real = false;
+
+    Images(enum mf_part part, size_t made_up)
+    {
+        enum { RESERVE = 16 }; /* that list_pixels may read */
+        const char *const folder = std::getenv("MNIST_FAST_DATA");
+        mf_dataset dataset = {};
+        real = mf_dataset_load(folder ? folder : "data", part, &dataset, nullptr) == MNIST_FAST_OK;
+        const size_t count = real ? dataset.count : made_up;
+        pixels.resize(count * MF_INPUTS + RESERVE);
+        labels.resize(count);
+        if (real) {
+            std::memcpy(pixels.data(), dataset.pixels, count * MF_INPUTS);
+            std::memcpy(labels.data(), dataset.labels, count);
+        } else {
+            Random random;
+            for (size_t i = 0; i < count * MF_INPUTS; i++)
+                pixels[i] = random.bits() % 100 < 19 ? static_cast<uint8_t>(random.bits() % 255 + 1) : 0;
+            for (uint8_t &label : labels)
+                label = static_cast<uint8_t>(random.bits() % MF_CLASSES);
+        }
+        mf_dataset_free(&dataset);
+    }
+    size_t count() const
+    {
+        return labels.size();
+    }
+};
+
+inline double seconds_of(clockid_t clock)
+{
+    timespec now;
+    clock_gettime(clock, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/* Time of the calling thread alone, so that other programs on the machine count for little. */
+inline double thread_seconds()
+{
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* Rounds of independent fused multiply-adds from register to register, in assembly because compilers spill them.
+ * Returns the floating-point operations of it all, or 0 where this CPU has no such instructions. */
+inline double fma_rounds(const std::string &isa, long rounds)
+{
+#if defined(__x86_64__)
+/* 14 sums, so that two units with a latency of 4 or 5 never wait; x and y are the registers 14 and 15. */
+#define FMA(register, sum) "vfmadd231ps %%" register "14, %%" register "15, %%" register sum "\n\t"
+#define FMAS(register)                                                                                                 \
+    FMA(register, "0")                                                                                                 \
+    FMA(register, "1")                                                                                                 \
+    FMA(register, "2") FMA(register, "3") FMA(register, "4") FMA(register, "5") FMA(register, "6") FMA(register, "7")  \
+        FMA(register, "8") FMA(register, "9") FMA(register, "10") FMA(register, "11") FMA(register, "12")              \
+            FMA(register, "13")
+#define ROUNDS(register)                                                                                               \
+    __asm__ volatile("vbroadcastss %1, %%" register "14\n\t"                                                           \
+                                                    "vbroadcastss %1, %%" register "15\n\t"                            \
+                                                                                   "1:\n\t" FMAS(register)             \
+                                                                                       FMAS(register) "dec %0\n\t"     \
+                                                                                                      "jnz 1b\n\t"     \
+                                                                                                      "vzeroupper"     \
+                     : "+r"(rounds)                                                                                    \
+                     : "m"(half)                                                                                       \
+                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",  \
+                       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")
+    const float half = 0.5f;
+    const double terms = 2.0 * 28 * static_cast<double>(rounds);
+    if (isa == "avx2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        ROUNDS("ymm");
+        return terms * 8;
+    }
+    if (isa == "avx512" && __builtin_cpu_supports("avx512f")) {
+        ROUNDS("zmm");
+        return terms * 16;
+    }
+#undef ROUNDS
+#undef FMAS
+#undef FMA
+#elif defined(__aarch64__)
+#define FMA(sum) "fmla v" #sum ".4s, v30.4s, v31.4s\n\t"
+    if (isa == "neon") {
+        const double terms = 2.0 * 24 * static_cast<double>(rounds);
+        __asm__ volatile("fmov v30.4s, #0.5\n\t"
+                         "fmov v31.4s, #0.5\n\t"
+                         "1:\n\t" FMA(0) FMA(1) FMA(2) FMA(3) FMA(4) FMA(5) FMA(6) FMA(7) FMA(8) FMA(9) FMA(10) FMA(11)
+                             FMA(12) FMA(13) FMA(14) FMA(15) FMA(16) FMA(17) FMA(18) FMA(19) FMA(20) FMA(21) FMA(22)
+                                 FMA(23) "subs %0, %0, #1\n\t"
+                                         "b.ne 1b"
+                         : "+r"(rounds)
+                         :
+                         : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13",
+                           "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v30", "v31");
+        return terms * 4;
+    }
+#undef FMA
+#endif
+    (void)isa, (void)rounds;
+    return 0;
+}
+
+/* The FMA peak of one thread in FLOP/s, measured now: about 4 ms, the best of a few. 0: there is none for this ISA. */
+inline double fma_peak(const std::string &isa)
+{
+    double best = 0;
+    for (int i = 0; i < 4; i++) {
+        const double begin = thread_seconds(), flop = fma_rounds(isa, 60000), rate = flop / (thread_seconds() - begin);
+        if (flop > 0 && rate > best)
+            best = rate;
+    }
+    return best;
+}
+
+/* The rate of `flop` an iteration, dense-equivalent where zeros are skipped, and what it is of the peak; seconds: of
+ * all iterations. */
+inline void report_flop(benchmark::State &state, double flop, double peak, double seconds)
+{
+    const double all = flop * static_cast<double>(state.iterations());
+    state.counters["FLOP/s"] = benchmark::Counter(all, benchmark::Counter::kIsRate);
+    if (peak > 0) {
+        state.counters["peak"] = peak;
+        state.counters["%peak"] = 100 * all / seconds / peak;
+    }
+}
+
+/* The first line of a command's output. */
+inline std::string line_of(const char *command)
+{
+    std::string text;
+    if (FILE *const pipe = popen(command, "r")) {
+        for (int c; (c = std::fgetc(pipe)) != EOF && c != '\n';)
+            text += static_cast<char>(c);
+        pclose(pipe);
+    }
+    return text.empty() ? "unknown" : text;
+}
+
+inline std::string cpu_model()
+{
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);)
+        if (line.rfind("model name", 0) == 0)
+            return line.substr(line.find(':') + 2);
+    return line_of("uname -m");
+}
+
+/* The Makefile leaves the commands that it used in the build folder, above the folder of this executable. */
+inline std::string build_flags()
+{
+    char path[4096];
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+    const std::string exe(path, length > 0 ? static_cast<size_t>(length) : 0);
+    std::ifstream file(exe.substr(0, exe.rfind('/') + 1) + "../command");
+    std::string flags, word;
+    while (file >> word)
+        flags += (flags.empty() ? "" : " ") + word;
+    return flags.empty() ? "unknown" : flags;
+}
+
+inline std::string gigaflops(double flops)
+{
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f GFLOP/s", flops / 1e9);
+    return text;
+}
+
+/* Set by a benchmark whose result is wrong: the exit status is then 1. */
+inline bool wrong_result = false;
+
+inline int run_benchmarks(int argc, char **argv)
+{
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 2;
+    benchmark::AddCustomContext("isa", mf_kernels_choose(nullptr)->name);
+    benchmark::AddCustomContext("cpu", cpu_model());
+    benchmark::AddCustomContext("threads", std::to_string(mf_cpu_default_threads()));
+    benchmark::AddCustomContext("compiler", __VERSION__);
+    benchmark::AddCustomContext("flags", build_flags());
+    benchmark::AddCustomContext("commit", line_of("git describe --always --dirty 2>/dev/null"));
+    for (const mf_kernels *const *isa = mf_isas; *isa; isa++)
+        if (const double peak = fma_peak((*isa)->name); peak > 0)
+            benchmark::AddCustomContext("fma_peak_" + std::string((*isa)->name), gigaflops(peak));
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return wrong_result ? 1 : 0;
+}
+
+#endif

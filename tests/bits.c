@@ -1,0 +1,74 @@
+/* bits CASE ISA THREADS lists|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints the
+ * checksum of its weights. */
+#include "dataset.h"
+#include "network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a case names nothing, the default configuration stands. */
+static const struct bits_case {
+    const char *name;
+    size_t images; /* the first of the training set */
+    int epochs, batch, hidden_count, hidden[MNIST_FAST_MAX_HIDDEN];
+} cases[] = {
+    {.name = "default", .images = 60000, .epochs = 5},
+    {.name = "full", .images = 60000, .epochs = 1}, /* 54 steps, what `mnist_fast --epochs 1` does */
+    {.name = "short", .images = 2500, .epochs = 1}, /* 3 steps at full size, the last on a quarter of a batch */
+    {.name = "odd", .images = 300, .epochs = 1, .batch = 97, .hidden_count = 3, .hidden = {37, 501, 3}},
+    {.name = "one", .images = 300, .epochs = 2, .hidden_count = 1, .hidden = {65}}, /* fewer images than a batch */
+    {.name = "six", .images = 300, .epochs = 1, .batch = 32, .hidden_count = 6, .hidden = {40, 33, 32, 17, 16, 9}},
+};
+
+static const struct bits_case *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!strcmp(cases[i].name, name))
+            return &cases[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const struct bits_case *c = argc == 7 ? find(argv[1]) : NULL;
+    if (!c) {
+        fprintf(stderr, "usage: bits CASE ISA THREADS lists|dense DATA MODEL\n");
+        return 2;
+    }
+    const mnist_fast_machine machine = {.isa = argv[2], .threads = atoi(argv[3])};
+    mnist_fast_config config;
+    mnist_fast_default_config(&config);
+    if (c->batch)
+        config.batch = c->batch;
+    if (c->hidden_count) {
+        config.hidden_count = c->hidden_count;
+        memset(config.hidden, 0, sizeof config.hidden);
+        memcpy(config.hidden, c->hidden, (size_t)c->hidden_count * sizeof *c->hidden);
+    }
+
+    struct mf_dataset data = {0};
+    mnist_fast *network = NULL;
+    mnist_fast_error error;
+    int code = 1;
+    if (mf_dataset_load(argv[5], MF_TRAIN, &data, &error) || mnist_fast_create(&config, &machine, &network, &error))
+        goto done;
+    if (data.count < c->images) {
+        snprintf(error.text, sizeof error.text, "%s: expected at least %zu images, found %zu", argv[5], c->images,
+                 data.count);
+        goto done;
+    }
+    network->dense = !strcmp(argv[4], "dense");
+    const mnist_fast_images images = {.pixels = data.pixels, .labels = data.labels, .count = c->images};
+    if (mnist_fast_train(network, &images, c->epochs, NULL, NULL, &error) ||
+        mnist_fast_save(network, argv[6], &error))
+        goto done;
+    printf("%s %d %08x\n", mnist_fast_isa(network), mnist_fast_threads(network), mnist_fast_weights_crc32(network));
+    code = 0;
+done:
+    if (code)
+        fprintf(stderr, "bits: %s\n", error.text);
+    mnist_fast_free(network);
+    mf_dataset_free(&data);
+    return code;
+}
