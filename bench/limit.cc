@@ -97,11 +97,21 @@ int grade(const Measurement &m, const Target **target)
     return -1;
 }
 
+const Measurement *find(const std::string &name)
+{
+    for (const Measurement &m : measurements)
+        if (m.name == name)
+            return &m;
+    return nullptr;
+}
+
 void print_table()
 {
     static const char *const words[] = {"MISSED", "must reached", "goal reached"};
     std::printf("%-62s %10s %-8s %6s %7s %7s\n", "median", "", "", "+-%", "must", "goal");
     for (const Measurement &m : measurements) {
+        if (m.name.find("/phase/") != std::string::npos)
+            continue;
         const double middle = median(m.values);
         const auto range = std::minmax_element(m.values.begin(), m.values.end());
         const Target *target;
@@ -111,6 +121,20 @@ void print_table()
         if (g >= 0)
             std::printf(" %7.4g %7.4g  %s", target->must, target->goal, words[g]);
         std::printf("\n");
+    }
+}
+
+/* Where a training's time goes; rates are dense-equivalent. */
+void print_phases(const std::string &training)
+{
+    const Measurement *const whole = find(training);
+    std::printf("\n%-28s %9s %7s %7s\n", training.c_str(), "s", "share", "x peak");
+    for (int p = 0; p < MF_PHASES; p++) {
+        const std::string name = mf_phase_name(static_cast<mf_phase>(p));
+        const double seconds = median(find(training + "/phase/" + name)->values);
+        const Measurement *const rate = find(training + "/phase/" + name + ", over peak");
+        std::printf("  %-26s %9.4f %6.1f%%", name.c_str(), seconds, 100 * seconds / median(whole->values));
+        std::printf(rate ? " %7.3f\n" : "\n", rate ? median(rate->values) : 0);
     }
 }
 
@@ -127,7 +151,8 @@ void write_json(const std::string &path)
     FILE *const file = std::fopen(path.c_str(), "w");
     if (!file)
         fail(path + ": cannot be written: " + std::strerror(errno));
-    std::fprintf(file, "{\n  \"context\": {\"cpu\": %s, \"cpus\": %d, \"compiler\": %s, \"flags\": %s, \"commit\": %s},\n",
+    std::fprintf(file,
+                 "{\n  \"context\": {\"cpu\": %s, \"cpus\": %d, \"compiler\": %s, \"flags\": %s, \"commit\": %s},\n",
                  quoted(cpu_model()).c_str(), mf_cpu_read().affinity, quoted(__VERSION__).c_str(),
                  quoted(build_flags()).c_str(), quoted(line_of("git describe --always --dirty 2>/dev/null")).c_str());
     std::fprintf(file, "  \"measurements\": [");
@@ -158,10 +183,10 @@ double slice_seconds()
 double peak_of_thread(const std::string &isa)
 {
     std::vector<double> rates;
-    const double begin = mf_now();
+    const double begin = thread_seconds();
     double last = begin;
     while (last - begin < slice_seconds()) {
-        const double flop = fma_rounds(isa, 40000), now = mf_now();
+        const double flop = fma_rounds(isa, 40000), now = thread_seconds();
         rates.push_back(flop / (now - last));
         last = now;
     }
@@ -236,10 +261,10 @@ void record_phases(const std::string &name, const mf_profile &profile, int threa
 {
     for (int p = 0; p < MF_PHASES; p++) {
         const std::string phase = name + "/phase/" + mf_phase_name(static_cast<mf_phase>(p));
-        record(phase, "s", profile.seconds[p] / threads);
-        record(phase + ", share", "%", 100 * profile.seconds[p] / threads / profile.wall);
+        const double seconds = profile.seconds[p] / threads;
+        record(phase, "s", seconds);
         if (profile.flop[p] > 0)
-            record(phase + ", over peak", "x", profile.flop[p] / (profile.seconds[p] / threads) / peak);
+            record(phase + ", over peak", "x peak", profile.flop[p] / seconds / peak);
     }
 }
 
@@ -258,7 +283,8 @@ double measure_training(const std::string &isa, int threads, const mnist_fast_im
     record(label("FMA peak", isa, team), "GFLOP/s", peak / 1e9);
     record(name, "s", seconds);
     record(name + "/R", "x", seconds * peak / flop);
-    record_phases(name, profile, threads, peak);
+    if (threads == team)
+        record_phases(name, profile, threads, peak);
     char crc32[16];
     std::snprintf(crc32, sizeof crc32, "%08x", mnist_fast_weights_crc32(network.n));
     std::fprintf(stderr, "%s: %.3f s, peak %.1f GFLOP/s, R = %.3f, weights crc32 %s\n", name.c_str(), seconds,
@@ -305,7 +331,12 @@ void input_gradient(const Work &work, int layer, int begin, int end)
     work.n->kernels->input_gradient(&op, begin, end);
 }
 
-void weight_gradient(const Work &work, size_t begin, size_t end, mf_lists *lists, mf_clock *clock)
+/* CPU time of one thread: other programs on the machine must not count against a kernel. */
+struct Spent {
+    double lists, all;
+};
+
+void weight_gradient(const Work &work, size_t begin, size_t end, mf_lists *lists, Spent *spent)
 {
     const mf_kernels *const kernels = work.n->kernels;
     mf_workspace *const w = work.n->workspace;
@@ -324,12 +355,12 @@ void weight_gradient(const Work &work, size_t begin, size_t end, mf_lists *lists
         op.v = l.v;
         op.adam = work.adam;
         if (u.layer == 0 && u.begin != listed) {
+            const double start = thread_seconds();
             kernels->list_pixels(w->pixels, w->samples, u.begin, u.end, lists);
             listed = u.begin;
-            mf_clock_lap(clock, MF_PHASE_LISTS, 0);
+            spent->lists += thread_seconds() - start;
         }
         (u.layer ? kernels->weight_gradient : kernels->weight_gradient_sparse)(&op, u.begin, u.end, u.first, u.last);
-        mf_clock_lap(clock, MF_PHASE_OTHER, 0);
     }
 }
 
@@ -337,38 +368,35 @@ enum { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, FORWARD1, WEIGHT_GRADIENT1, KER
 const char *const kernel_names[KERNELS] = {"forward", "input gradient", "weight gradient", "layer 1, forward",
                                            "layer 1, weight gradient"};
 
-/* One thread's share of one pass over the batch. Laps go to OTHER, but LISTS. */
-void run_kernel(const Work &work, int kernel, int thread, int threads, mf_clock *clock)
+/* One thread's share of one pass over the batch. */
+void run_kernel(const Work &work, int kernel, size_t thread, size_t threads, Spent *spent)
 {
     mf_lists *const lists = &work.n->workspace->lists[thread];
-    const size_t hidden = work.hidden_units, all = work.units.size();
-    const auto share = [&](size_t count, int part) { return count * static_cast<size_t>(part) / threads; };
+    const size_t hidden = work.hidden_units, rest = work.units.size() - hidden;
     if (kernel == WEIGHT_GRADIENT) {
-        weight_gradient(work, share(hidden, thread), share(hidden, thread + 1), lists, clock);
+        weight_gradient(work, hidden * thread / threads, hidden * (thread + 1) / threads, lists, spent);
         return;
     }
     if (kernel == WEIGHT_GRADIENT1) {
-        weight_gradient(work, hidden + share(all - hidden, thread), hidden + share(all - hidden, thread + 1), lists,
-                        clock);
+        weight_gradient(work, hidden + rest * thread / threads, hidden + rest * (thread + 1) / threads, lists, spent);
         return;
     }
-    const int samples = work.n->workspace->samples, first = mf_share(samples, thread, threads);
-    const int rows = mf_share(samples, thread + 1, threads) - first, blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
+    const int part = static_cast<int>(thread), parts = static_cast<int>(threads), samples = work.n->workspace->samples;
+    const int first = mf_share(samples, part, parts), rows = mf_share(samples, part + 1, parts) - first;
+    const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK, last = work.n->layers - 1;
     lists->depth = MF_INPUTS;
     for (int b = 0; b < blocks; b++) {
         const int begin = first + mf_share(rows, b, blocks), end = first + mf_share(rows, b + 1, blocks);
         if (kernel == FORWARD1) {
+            const double start = thread_seconds();
             work.n->kernels->list_samples(work.n->workspace->pixels, begin, end, lists);
-            mf_clock_lap(clock, MF_PHASE_LISTS, 0);
+            spent->lists += thread_seconds() - start;
             forward(work, 0, lists, begin, end);
         }
-        for (int l = 1; l < work.n->layers - 1; l++) {
-            if (kernel == FORWARD)
-                forward(work, l, nullptr, begin, end);
-            else if (kernel == INPUT_GRADIENT)
-                input_gradient(work, work.n->layers - 1 - l, begin, end);
-        }
-        mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+        for (int l = 1; l < last && kernel == FORWARD; l++)
+            forward(work, l, nullptr, begin, end);
+        for (int l = last - 1; l > 0 && kernel == INPUT_GRADIENT; l--)
+            input_gradient(work, l, begin, end);
     }
 }
 
@@ -417,27 +445,27 @@ void measure_kernels(const std::string &isa, int threads, const mnist_fast_image
     const Network network(isa, threads, 1e-20f);
     Work work = {network.n, {}, 0, {}};
     make_work(work, images);
-    const int rounds = options.quick ? 2 : 15;
-    for (int round = 0; round < rounds; round++) {
-        double before = 0, after = 0, passes[KERNELS] = {};
-        mf_profile seconds[KERNELS] = {};
+    for (int round = 0; round < (options.quick ? 2 : 15); round++) {
+        double before = 0, after = 0;
+        Spent pass[KERNELS] = {}; /* summed over threads */
 #pragma omp parallel num_threads(threads) reduction(+ : before, after)
         {
             before += peak_of_thread(isa);
             for (int k = 0; k < KERNELS; k++) {
-                mf_profile mine = {};
-                mf_clock clock;
+                Spent mine = {};
                 int count = 0;
 #pragma omp barrier
-                mf_clock_start(&clock, &mine);
-                for (const double begin = mf_now(); mf_now() - begin < slice_seconds(); count++)
-                    run_kernel(work, k, omp_get_thread_num(), omp_get_num_threads(), &clock);
+                const double begin = thread_seconds();
+                do {
+                    run_kernel(work, k, static_cast<size_t>(omp_get_thread_num()),
+                               static_cast<size_t>(omp_get_num_threads()), &mine);
+                    count++;
+                    mine.all = thread_seconds() - begin;
+                } while (mine.all < slice_seconds());
 #pragma omp critical
                 {
-                    /* what one pass costs this thread; threads do not wait for each other, all stay busy */
-                    for (const mf_phase p : {MF_PHASE_LISTS, MF_PHASE_OTHER})
-                        seconds[k].seconds[p] += mine.seconds[p] / count;
-                    passes[k] += count;
+                    pass[k].lists += mine.lists / count;
+                    pass[k].all += mine.all / count;
                 }
 #pragma omp barrier
             }
@@ -446,12 +474,11 @@ void measure_kernels(const std::string &isa, int threads, const mnist_fast_image
         const double peak = (before + after) / 2;
         for (int k = 0; k < KERNELS; k++) {
             const std::string name = label("kernel", isa, threads) + "/" + kernel_names[k];
-            const double flop = kernel_flop(network.n, k), lists = seconds[k].seconds[MF_PHASE_LISTS];
-            const double alone = seconds[k].seconds[MF_PHASE_OTHER];
-            record(name, "x peak", flop / (alone / threads) / peak);
-            if (lists > 0)
-                record(name + ", with its lists", "x peak", flop / ((alone + lists) / threads) / peak);
-            record(name + ", rate", "GFLOP/s", flop / (alone / threads) / 1e9);
+            const double flop = kernel_flop(network.n, k) * threads, rate = flop / (pass[k].all - pass[k].lists);
+            record(name, "x peak", rate / peak);
+            if (pass[k].lists > 0)
+                record(name + ", with its lists", "x peak", flop / pass[k].all / peak);
+            record(name + ", rate", "GFLOP/s", rate / 1e9);
         }
     }
 }
@@ -531,9 +558,19 @@ void measure_program()
         fail(std::string(folder) + ": " + std::strerror(errno));
     const std::string model = std::string(folder) + "/model.safetensors";
     const std::string epochs = std::to_string(options.epochs);
-    const char *const argv[] = {options.program.c_str(), "--json", "--data", options.data.c_str(), "--epochs",
-                                epochs.c_str(), "--threads", "2", "--save", model.c_str(),
-                                "--validation", options.quick ? "0.9" : "0.1", nullptr};
+    const char *const argv[] = {options.program.c_str(),
+                                "--json",
+                                "--data",
+                                options.data.c_str(),
+                                "--epochs",
+                                epochs.c_str(),
+                                "--threads",
+                                "2",
+                                "--save",
+                                model.c_str(),
+                                "--validation",
+                                options.quick ? "0.9" : "0.1",
+                                nullptr};
     for (int round = 0; round < options.repeat; round++) {
         int ends[2];
         if (pipe(ends))
@@ -586,8 +623,10 @@ std::vector<std::string> split(const std::string &text)
 void read_options(int argc, char **argv)
 {
     static const option table[] = {
-        {"isa", 1, nullptr, 'i'},  {"threads", 1, nullptr, 't'}, {"repeat", 1, nullptr, 'r'},  {"quick", 0, nullptr, 'q'},
-        {"json", 1, nullptr, 'j'}, {"data", 1, nullptr, 'd'},    {"program", 1, nullptr, 'p'}, {},
+        {"isa", 1, nullptr, 'i'},     {"threads", 1, nullptr, 't'},
+        {"repeat", 1, nullptr, 'r'},  {"quick", 0, nullptr, 'q'},
+        {"json", 1, nullptr, 'j'},    {"data", 1, nullptr, 'd'},
+        {"program", 1, nullptr, 'p'}, {},
     };
     for (int c; (c = getopt_long(argc, argv, "", table, nullptr)) != -1;)
         switch (c) {
@@ -603,7 +642,8 @@ void read_options(int argc, char **argv)
         case 'p': options.program = optarg; break;
         default:
             fail("usage: limit [--isa avx512,avx2] [--threads 1,2] [--repeat 5] [--quick] [--json FILE] [--data DIR] "
-                 "[--program FILE]", 2);
+                 "[--program FILE]",
+                 2);
         }
     if (options.quick)
         options.repeat = options.epochs = 1;
@@ -661,6 +701,9 @@ int main(int argc, char **argv)
         measure_lists(isa, most, images);
     }
     print_table();
+    for (const std::string &isa : options.isas)
+        for (const int threads : options.threads)
+            print_phases(label("training", isa, threads));
     if (!options.json.empty())
         write_json(options.json);
     mf_dataset_free(&all);

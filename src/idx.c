@@ -1,13 +1,13 @@
 #include "idx.h"
 
 #include "error.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -18,8 +18,7 @@
 enum {
     PADDING = 16,         /* zero bytes after the last item: see idx.h */
     DEFLATE_RATIO = 1032, /* no deflate stream expands further */
-    HEADER = 16,          /* the longest header read */
-    HUGE_PAGE = 1 << 21
+    HEADER = 16           /* the longest header read */
 };
 
 struct kind {
@@ -299,23 +298,6 @@ static mnist_fast_status read_header(struct source *source, const struct kind *k
     return MNIST_FAST_OK;
 }
 
-/* Memory for size bytes and the padding. Huge pages, because most of the time of reading a raw file went into page
- * faults: 47 MB from the page cache took 43 ms, and 13 ms with them. */
-static uint8_t *items_new(size_t size)
-{
-    void *data;
-    const bool huge = size >= HUGE_PAGE;
-    if (posix_memalign(&data, huge ? HUGE_PAGE : 64, size + PADDING) != 0) {
-        return NULL;
-    }
-#ifdef MADV_HUGEPAGE
-    if (huge) {
-        madvise(data, size, MADV_HUGEPAGE); /* without it everything still works */
-    }
-#endif
-    return data;
-}
-
 static mnist_fast_status read_items(const char *path, const struct kind *kind, uint8_t **items, size_t *count,
                                     mnist_fast_error *error)
 {
@@ -333,7 +315,7 @@ static mnist_fast_status read_items(const char *path, const struct kind *kind, u
         goto done;
     }
     const size_t size = n * kind->item;
-    data = items_new(size);
+    data = mf_allocate(size + PADDING);
     if (!data) {
         status = mf_fail(error, MNIST_FAST_NO_MEMORY, "%s: not enough memory for %zu bytes", path, size + PADDING);
         goto done;

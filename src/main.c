@@ -780,7 +780,8 @@ int main(int argc, char **argv)
 {
     program_start = mf_now();
     fill_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe, and a file that meets its size limit, */
+    signal(SIGXFSZ, SIG_IGN); /* are errors to be told, not deaths */
     struct mf_options options;
     mnist_fast_error error;
     if (mf_options_parse(argc, argv, &options, &error) != MNIST_FAST_OK) {

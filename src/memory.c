@@ -20,5 +20,11 @@ void *mf_allocate(size_t bytes)
     if (alignment == HUGE_PAGE)
         madvise(memory, size, MADV_HUGEPAGE); /* advice: whatever the answer, the memory serves */
 #endif
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *mf_allocate_zeroed(size_t bytes)
+{
+    void *memory = mf_allocate(bytes);
+    return memory ? memset(memory, 0, bytes) : NULL;
 }

@@ -141,7 +141,7 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist
         layer->wt = matrix(layer->panels * MF_PANEL);
     }
     place_layers(n);
-    n->parameters = mf_allocate(n->parameters_size * sizeof(float));
+    n->parameters = mf_allocate_zeroed(n->parameters_size * sizeof(float));
     if (!n->parameters) {
         const size_t size = n->parameters_size * sizeof(float) >> 20;
         mnist_fast_free(n);

@@ -60,7 +60,7 @@ mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, mnist_f
     w->threads = network->threads;
     struct walk measure = {0};
     lay_out(w, network, &measure);
-    struct walk walk = {.block = w->memory = mf_allocate(measure.size)};
+    struct walk walk = {.block = w->memory = mf_allocate_zeroed(measure.size)};
     if (!w->memory) {
         mf_workspace_free(w);
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images: %zu MB", samples,
