@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+/* Panels of a unit, at least: as many panels of the gradient stay in the L2 cache while the rows of the weights pass
+ * them, so that the activations are fetched from farther away only once for all of them. */
+enum { UNIT_PANELS = 4 };
+
 /* Beside its multiply-adds an element pays for Adam: a division, a root and three streams from memory. */
 enum { ADAM_COST = 32 };
 
@@ -26,7 +30,8 @@ static void add(struct mf_plan *plan, struct mf_unit unit, double terms)
 static void add_layer(struct mf_plan *plan, const mnist_fast *network, int l, const double *density)
 {
     const struct mf_layer *layer = &network->layer[l];
-    const int samples = network->config.batch, group = network->kernels->tile_panels;
+    const int samples = network->config.batch, tile = network->kernels->tile_panels;
+    const int group = (UNIT_PANELS + tile - 1) / tile * tile;
     const bool sparse = l == 0 && density;
     if (sparse)
         for (int begin = 0; begin < layer->in; begin += MF_LIST_BLOCK)
