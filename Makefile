@@ -4,7 +4,7 @@
 
 BUILD    = build
 SANITIZE =
-# AVX-512 kernels from their own source on a CPU that has only AVX2, through SIMDe; for tests.
+# AVX-512 kernels from their own source for a CPU that has only AVX2; for tests.
 EMULATE_AVX512 =
 
 CXX     = g++
@@ -52,13 +52,17 @@ LIB     = $(BUILD)/libmnistfast.a
 SHARED  = $(BUILD)/$(SONAME)
 TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
 BENCHES = $(BENCH_SOURCES:%.cc=$(BUILD)/%)
+LIMIT   = $(BUILD)/bench/limit
+GOOGLE  = $(filter-out $(LIMIT),$(BENCHES))
 BITS    = $(BUILD)/tests/bits
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
 WARNINGS = -Wall -Wextra -Wshadow -Wpointer-arith -Wvla
-COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffp-contract=off -ffile-prefix-map=$(CURDIR)=. \
+COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. \
            -MMD -MP -Iinclude -Isrc -Isimd $(WARNINGS)
+# One seed gives one model, whatever the user's flags: these come even after them.
+EXACT    = -ffp-contract=off -fno-fast-math
 C_COMMON = -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(COMMON)
 HARDEN   = -fstack-protector-strong
 HARDEN_LD = -Wl,-z,relro,-z,now
@@ -73,12 +77,13 @@ ifneq ($(EMULATE_AVX512),)
 COMMON  += -DMF_EMULATE_AVX512 -Wno-psabi
 endif
 
-# gcc hoists the constants of the epilogues into registers that the accumulators of a tile need.
+# gcc hoists the constants of the epilogues into registers that the accumulators of a tile need. Sanitized kernels
+# would take it minutes at -O2.
 SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
 IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version))
 HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
 SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
-SIMD_FLAGS   = -O2 $(HOIST) $(C_COMMON)
+SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON)
 CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
 FLAGS_avx2   = -mavx2 -mfma
 FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f -mavx512bw -mavx512dq -mavx512vl)
@@ -97,7 +102,7 @@ say = $(if $(V),,@echo '  $(1) $@'; )
 # Objects depend on the command that makes them, so that other flags are another build.
 define COMMAND
 $(CC) $(CXX) $(SRC_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
-$(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)
+$(CPPFLAGS) $(CFLAGS) $(EXACT) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)
 endef
 ifneq ($(strip $(COMMAND)),$(strip $(file <$(BUILD)/command)))
 .PHONY: $(BUILD)/command
@@ -108,15 +113,15 @@ $(BUILD)/command:
 
 $(BUILD)/src/%.o: src/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/bench/%.o: bench/%.cc $(BUILD)/command
 	@mkdir -p $(@D)
@@ -130,16 +135,16 @@ $(PARTS) $(LIB):
 	$(call say,AR)$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJECTS)
-	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
-	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(BITS): %: %.o $(LIB)
-	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
-	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LDLIBS)
 
 $(BENCHES): %: %.o $(LIB)
 	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lbenchmark -lpthread $(LIBS) $(LDLIBS)
@@ -155,7 +160,7 @@ mnist_fast: $(BUILD)/mnist_fast
 
 # What a first `make run` or `make check` lacks is installed before the compiler is asked for anything.
 setup = @CC='$(CC)' CXX='$(CXX)' tests/setup
-again = +@$(MAKE) --no-print-directory
+again = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run data
 run: ## install what is missing, fetch the data, build, and train with every core; ARGS='--epochs 1'
@@ -177,15 +182,26 @@ ifneq ($(filter x86_64%,$(shell uname -m)),)
 FOLDERS += build/aarch64 $(if $(shell grep -w avx512f /proc/cpuinfo),,build/emulated)
 endif
 
-.PHONY: check check-build asan ubsan tsan bench bench-smoke lint format
+CLANGS  = clang-15 clang-16 clang-19
+
+.PHONY: check check-bits check-build asan ubsan tsan lint format
+.PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
 	$(again) data check-build
 	tests/walls build
 	$(again) bench-smoke
 	$(again) installcheck prefix=$(CURDIR)/build/installed
-	tests/bits $(FOLDERS)
+	tests/bits $(filter-out build/asan,$(FOLDERS))
 	tests/run $(FOLDERS)
+
+check-bits: ## one seed, one model: every instruction set, thread count and compiler here, at full length
+	$(setup) build check
+	$(again) data all $(BITS)
+	$(again) $(ASAN) build/asan/tests/bits
+	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) build/aarch64/tests/bits)
+	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) build/emulated/tests/bits)
+	+CLANGS='$(CLANGS)' tests/bits --full $(FOLDERS)
 
 check-build: tests benches
 	$(again) $(ASAN) tests
@@ -208,15 +224,37 @@ tsan: ## the tests under ThreadSanitizer (clang and libomp)
 bench: ## every benchmark; BENCH_FLAGS='--benchmark_filter=forward'
 	$(setup) build bench
 	$(again) data benches
-	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $$bench $(BENCH_FLAGS); done
+	@set -e; for bench in $(GOOGLE); do echo "== $$bench"; $$bench $(BENCH_FLAGS); done
 
-bench-smoke: $(BENCHES)
-	@set -e; for bench in $^; do \
+bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='--isa avx2 --threads 2'
+	$(setup) build bench
+	$(again) data all $(LIMIT)
+	$(LIMIT) --json $(BUILD)/limit.json $(LIMIT_FLAGS)
+
+bench-peers: ## PyTorch and sgemm of four libraries, in turn with this; PEERS_FLAGS='--repeat 5'
+	$(setup) build bench
+	$(again) data all $(BENCHES)
+	bench/peers/run --json $(BUILD)/peers.json $(PEERS_FLAGS)
+
+bench-compare: ## what got faster or slower since BASE=<commit, folder or JSON>; COMPARE_FLAGS='--filter forward'
+	$(setup) build bench
+	$(again) data
+	bench/compare $(BASE) $(COMPARE_FLAGS)
+
+bench-plots: ## docs/*.svg from what bench-limit and bench-peers measured last
+	bench/plot.py --limit $(BUILD)/limit.json --peers $(BUILD)/peers.json --out docs
+
+bench-smoke: all $(BENCHES)
+	@set -e; for bench in $(GOOGLE); do \
 	    $$bench --benchmark_min_time=0.001 >$$bench.log 2>&1 || { cat $$bench.log; exit 1; }; \
 	    grep -c '^[^ ]*/.* ns\|ms\|us ' $$bench.log | sed "s|^|smoke: $$bench: |; s|$$| benchmarks|"; \
 	done
+	@$(LIMIT) --quick --program $(PROGRAM) >$(LIMIT).log 2>&1 || { cat $(LIMIT).log; exit 1; }
+	@bench/peers/run --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
+	@grep -h skipped $(LIMIT).log $(BUILD)/peers.log | sed 's|^|SKIPPED |' || true
+	tests/compare
 
-SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/walls tests/bits bench/*.sh)
+SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/walls tests/bits tests/compare)
 C_FILES = $(wildcard include/*.h src/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h)
 
 lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the folders
@@ -288,4 +326,4 @@ help: ## this list
 	@echo 'make, and'
 	@sed -n 's/^\([a-z-]*\):[^=]* ## /\1:/p' Makefile | awk -F: '{ printf "  make %-14s %s\n", $$1, substr($$0, length($$1) + 2) }'
 	@echo 'CC CXX CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS AR INSTALL are honoured; V=1 shows the commands.'
-	@echo 'CFLAGS come after -O2 (kernels: -O3), so CFLAGS=-g keeps those and CFLAGS=-O1 does not.'
+	@echo 'CFLAGS come after -O2, so CFLAGS=-g3 keeps it and CFLAGS=-O1 does not.'

@@ -6,6 +6,7 @@
  * measured just before and one just after; every peak is the median of slices of a few milliseconds. */
 #include "common.h"
 
+#include <cmath>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <getopt.h>
@@ -110,7 +111,8 @@ void print_table()
     static const char *const words[] = {"MISSED", "must reached", "goal reached"};
     std::printf("%-62s %10s %-8s %6s %7s %7s\n", "median", "", "", "+-%", "must", "goal");
     for (const Measurement &m : measurements) {
-        if (m.name.find("/phase/") != std::string::npos)
+        if (m.name.find("/phase/") != std::string::npos || !m.name.rfind("prediction/", 0) ||
+            !m.name.rfind("block/", 0))
             continue;
         const double middle = median(m.values);
         const auto range = std::minmax_element(m.values.begin(), m.values.end());
@@ -540,6 +542,120 @@ void measure_lists(const std::string &isa, int threads, const mnist_fast_images 
         }
 }
 
+/* ---- Ceilings and scaling ---- */
+
+/* GB/s that a team reads, each thread from `bytes` of its own. */
+void measure_bandwidth(const char *level, size_t bytes, int threads)
+{
+    typedef uint64_t line __attribute__((vector_size(16)));
+    double sum = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : sum)
+    {
+        const Buffer<uint8_t> buffer(bytes);
+        const line *const lines = reinterpret_cast<const line *>(buffer.get());
+        const size_t count = bytes / sizeof(line);
+        line a = {}, b = {}, c = {}, d = {};
+        double read = 0, seconds = 0;
+#pragma omp barrier
+        for (const double begin = thread_seconds(); seconds < slice_seconds(); seconds = thread_seconds() - begin) {
+            for (size_t i = 0; i + 4 <= count; i += 4) {
+                a |= lines[i];
+                b |= lines[i + 1];
+                c |= lines[i + 2];
+                d |= lines[i + 3];
+            }
+            benchmark::ClobberMemory();
+            read += static_cast<double>(bytes);
+        }
+        benchmark::DoNotOptimize(a | b | c | d);
+        sum += read / seconds;
+    }
+    record(std::string("bandwidth/") + level + "/threads:" + std::to_string(threads), "GB/s", sum / 1e9);
+}
+
+double measure_barrier(int threads)
+{
+    const int rounds = 20000;
+    const double begin = mf_now();
+#pragma omp parallel num_threads(threads)
+    for (int i = 0; i < rounds; i++) {
+#pragma omp barrier
+    }
+    const double seconds = (mf_now() - begin) / rounds;
+    record("barrier/threads:" + std::to_string(threads), "us", 1e6 * seconds);
+    return seconds;
+}
+
+/* What the largest share of a batch costs, in blocks of `cost` by their rows, cut as mf_pass_rows does it. */
+double heaviest_rows(const std::vector<double> &cost, int samples, int threads)
+{
+    double most = 0;
+    for (int t = 0; t < threads; t++) {
+        const int rows = mf_share(samples, t + 1, threads) - mf_share(samples, t, threads);
+        const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
+        double sum = 0;
+        for (int b = 0; b < blocks; b++)
+            sum += cost[static_cast<size_t>(mf_share(rows, b + 1, blocks) - mf_share(rows, b, blocks))];
+        most = std::max(most, sum);
+    }
+    return most;
+}
+
+double heaviest_units(const mf_plan &plan, int threads)
+{
+    double most = 0;
+    for (int t = 0; t < threads; t++) {
+        double sum = 0;
+        for (size_t u = mf_plan_begin(&plan, t, threads); u < mf_plan_begin(&plan, t + 1, threads); u++)
+            sum += plan.units[u].cost;
+        most = std::max(most, sum);
+    }
+    return most;
+}
+
+/* A training on more cores than there are here: the measured time of one thread, divided as the engine divides it. It
+ * assumes that every core is as fast as one is here alone, that all data stays in caches that grow with the cores, and
+ * that a barrier costs what it costs two threads here times log2(threads). */
+void predict_scaling(const std::string &isa, const mnist_fast_images &images)
+{
+    const Network network(isa, 1);
+    mnist_fast *const n = network.n;
+    Work work = {n, {}, 0, {}};
+    make_work(work, images);
+    std::vector<double> cost(MF_LIST_BLOCK + 1);
+    for (int rows = 1; rows <= MF_LIST_BLOCK; rows++) {
+        std::vector<double> times;
+        for (int i = 0; i < (options.quick ? 5 : 100); i++) {
+            const double begin = thread_seconds();
+            forward(work, 1, nullptr, 0, rows);
+            times.push_back(thread_seconds() - begin);
+        }
+        cost[static_cast<size_t>(rows)] = median(times);
+        record("block/" + isa + "/rows:" + std::to_string(rows), "us", 1e6 * cost[static_cast<size_t>(rows)]);
+    }
+    double density[MF_BLOCKS];
+    mf_measure_density(n, n->config.batch, density);
+    mf_plan plan;
+    mnist_fast_error error;
+    must(mf_plan_make(n, density, &plan, &error), error);
+
+    const std::string phase = label("training", isa, 1) + "/phase/";
+    double rows = 0, units = 0, serial = 0;
+    for (int p = 0; p < MF_PHASES; p++) {
+        const double seconds = median(find(phase + mf_phase_name(static_cast<mf_phase>(p)))->values);
+        const bool is_units = p == MF_PHASE_WEIGHT_GRADIENT1 || p == MF_PHASE_WEIGHT_GRADIENT;
+        (is_units ? units : p == MF_PHASE_OTHER || p == MF_PHASE_WAIT ? serial : rows) += seconds;
+    }
+    const double barrier = measure_barrier(2), barriers = 2 * options.epochs * std::ceil(0.9 * images.count / 1000.0);
+    for (int threads = 1; threads <= 64; threads++) {
+        const double by_rows = heaviest_rows(cost, 1000, threads) / heaviest_rows(cost, 1000, 1);
+        const double by_units = heaviest_units(plan, threads) / heaviest_units(plan, 1);
+        record(label("prediction", isa, threads), "s",
+               rows * by_rows + units * by_units + serial + barriers * barrier * std::log2(threads));
+    }
+    mf_plan_free(&plan);
+}
+
 /* ---- The program, as a process of its own ---- */
 
 double number_after(const std::string &text, const char *key)
@@ -699,6 +815,13 @@ int main(int argc, char **argv)
         measure_test_set(isa, most, test_images);
         measure_one_image(isa, test_images);
         measure_lists(isa, most, images);
+        if (options.threads.front() == 1)
+            predict_scaling(isa, images);
+    }
+    for (const int threads : options.threads) {
+        measure_bandwidth("L2", 192 << 10, threads);
+        measure_bandwidth("L3", 4 << 20, threads);
+        measure_bandwidth("memory", 256 << 20, threads);
     }
     print_table();
     for (const std::string &isa : options.isas)

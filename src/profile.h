@@ -2,6 +2,8 @@
 #ifndef MF_PROFILE_H
 #define MF_PROFILE_H
 
+#include "probes.h"
+
 #include <stddef.h>
 
 enum mf_phase {
@@ -40,6 +42,7 @@ void mf_profile_add(struct mf_profile *sum, const struct mf_profile *part);
 
 static inline void mf_clock_lap(struct mf_clock *clock, enum mf_phase phase, double flop)
 {
+    MF_PROBE1(phase_end, phase);
     if (clock->profile)
         mf_clock_lap_(clock, phase, flop);
 }

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "evaluate.h"
 #include "optimizer.h"
+#include "probes.h"
 
 #include <math.h>
 #include <omp.h>
@@ -43,6 +44,7 @@ static void begin_epoch(struct run *run)
     mf_epoch_order(run->split.train, run->split.train_count, n->config.shuffle_buffer, n->config.seed,
                    n->position.epoch, run->buffer, run->order);
     run->epoch_began = mf_now();
+    MF_PROBE1(epoch_begin, n->position.epoch);
 }
 
 static void tell(struct run *run)
@@ -82,6 +84,7 @@ static void count_batch(struct run *run, int samples)
 static void end_epoch(struct run *run)
 {
     struct mf_position *position = &run->network->position;
+    MF_PROBE1(epoch_end, position->epoch);
     const double seconds = mf_now() - run->epoch_began, images = (double)run->split.train_count;
     run->progress = (mnist_fast_progress){
         .epoch = position->epoch + 1,
@@ -124,6 +127,7 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
         mf_clock_lap(clock, MF_PHASE_OTHER, 0);
         wait(clock);
         for (int batch = position->batch; batch < run->batches; batch++) {
+            MF_PROBE2(batch_begin, thread, batch);
             if (thread == 0 && batch > 0)
                 report_batch(run);
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
@@ -151,6 +155,7 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
             mf_pass_units(n, &run->plan, first, last, samples, &adam, thread, clock);
             wait(clock);
+            MF_PROBE2(batch_end, thread, batch);
             if (run->diverged)
                 return;
         }

@@ -1,5 +1,5 @@
-/* bits CASE ISA THREADS lists|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints the
- * checksum of its weights. */
+/* bits CASE ISA THREADS lists|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
+ * the checksum of its weights. */
 #include "dataset.h"
 #include "network.h"
 
@@ -60,8 +60,7 @@ int main(int argc, char **argv)
     }
     network->dense = !strcmp(argv[4], "dense");
     const mnist_fast_images images = {.pixels = data.pixels, .labels = data.labels, .count = c->images};
-    if (mnist_fast_train(network, &images, c->epochs, NULL, NULL, &error) ||
-        mnist_fast_save(network, argv[6], &error))
+    if (mnist_fast_train(network, &images, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
         goto done;
     printf("%s %d %08x\n", mnist_fast_isa(network), mnist_fast_threads(network), mnist_fast_weights_crc32(network));
     code = 0;

@@ -85,36 +85,31 @@ END_TEST
 static const int hidden[][4] = {{500, 500, 500, 0}, {1, 0}, {37, 501, 3, 0}, {16, 0}, {128, 64, 0}, {2000, 0}};
 enum { NETWORKS = sizeof hidden / sizeof *hidden };
 
-static mnist_fast *new_network(const int *units, const char *isa)
+/* A plan asks the kernels for their tile shape alone, so that those this CPU can't run are planned for too. */
+static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
 {
     mnist_fast_config config;
     mnist_fast_default_config(&config);
     for (config.hidden_count = 0; units[config.hidden_count]; config.hidden_count++)
         config.hidden[config.hidden_count] = units[config.hidden_count];
-    const mnist_fast_machine machine = {.isa = isa, .threads = 1};
+    const mnist_fast_machine machine = {.isa = "scalar", .threads = 1};
     mnist_fast *network;
     mnist_fast_error error;
     if (mf_network_create(&config, &machine, &network, &error) != MNIST_FAST_OK)
         support_fail("%s", error.text);
+    network->kernels = isa;
     return network;
 }
 
-/* Shares of the samples on the lists of each block of pixels: little at the edges of the image, much in the middle. */
-static void digits_density(double density[MF_BLOCKS])
-{
-    for (int b = 0; b < MF_BLOCKS; b++) {
-        const double place = (b + 0.5) / MF_BLOCKS;
-        density[b] = 0.02 + 2 * place * (1 - place);
-    }
-}
+/* Shares of the samples on the lists of each block of pixels, measured on 1000 MNIST images in tiles of 6 pixels. */
+static const double mnist_density[MF_BLOCKS] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
+                                                0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
 
 static struct mf_plan new_plan(const mnist_fast *network, bool sparse)
 {
-    double density[MF_BLOCKS];
-    digits_density(density);
     struct mf_plan plan;
     mnist_fast_error error;
-    if (mf_plan_make(network, sparse ? density : NULL, &plan, &error) != MNIST_FAST_OK)
+    if (mf_plan_make(network, sparse ? mnist_density : NULL, &plan, &error) != MNIST_FAST_OK)
         support_fail("%s", error.text);
     ck_assert_int_eq(plan.sparse, sparse);
     return plan;
@@ -125,9 +120,9 @@ START_TEST(all_weights)
 {
     const int *const units = hidden[_i / 2];
     const bool sparse = _i % 2;
-    for (int i = 0; i < support_isa_count; i++) {
-        support_case("plan %d for %s, %s", _i / 2, support_isas[i]->name, sparse ? "lists" : "dense");
-        mnist_fast *const network = new_network(units, support_isas[i]->name);
+    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
+        support_case("plan %d for %s, %s", _i / 2, (*isa)->name, sparse ? "lists" : "dense");
+        mnist_fast *const network = new_network(units, *isa);
         struct mf_plan plan = new_plan(network, sparse);
         for (int l = 0; l < network->layers; l++) {
             const struct mf_layer *const layer = &network->layer[l];
@@ -176,12 +171,11 @@ static double allowance(int threads)
 START_TEST(balance_of_weight_gradients)
 {
     const bool sparse = _i;
-    for (int i = 0; i < support_isa_count; i++) {
-        mnist_fast *const network = new_network(hidden[0], support_isas[i]->name);
+    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
+        mnist_fast *const network = new_network(hidden[0], *isa);
         struct mf_plan plan = new_plan(network, sparse);
         for (int threads = 1; threads <= THREADS_MAX; threads++) {
-            support_case("weight gradients by %s, %s, %d threads", support_isas[i]->name, sparse ? "lists" : "dense",
-                         threads);
+            support_case("weight gradients by %s, %s, %d threads", (*isa)->name, sparse ? "lists" : "dense", threads);
             const double mean = cost_of(&plan, 0, plan.count) / threads, most = busiest(&plan, threads);
             if (most > allowance(threads) * mean)
                 support_fail("the busiest has %.1f%% over the mean", 100 * (most / mean - 1));

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Pictures from the JSON of bench-limit and bench-peers: roofline.svg, phases.svg, scaling.svg, peers.svg."""
+
+import argparse
+import json
+import math
+import os
+import statistics
+
+STYLE = """
+.page{fill:#fcfcfb;stroke:#e3e2df} text{font-family:system-ui,sans-serif;font-size:13px;fill:#52514e}
+.title{font-size:17px;font-weight:600;fill:#0b0b0b} .strong{font-weight:600;fill:#0b0b0b} .small{font-size:11.5px}
+.grid{stroke:#e7e6e2} .axis{stroke:#a8a69f} .end{text-anchor:end} .mid{text-anchor:middle}
+.a{fill:#2a78d6} .b{fill:#eb6834} .c{fill:#a8a69f} .soft{fill:#2a78d6;opacity:.10} .ring{stroke:#fcfcfb;stroke-width:2}
+.la{stroke:#2a78d6} .lb{stroke:#eb6834} .lc{stroke:#8a8880} .line{fill:none;stroke-width:2} .dash{stroke-dasharray:3 5}
+.hollow{fill:#fcfcfb;stroke:#2a78d6;stroke-width:2}
+@media (prefers-color-scheme:dark){.page{fill:#1a1a19;stroke:#3a3936} text{fill:#c3c2b7} .title,.strong{fill:#fff}
+.grid{stroke:#2e2d2b} .axis{stroke:#75736c} .a{fill:#3987e5} .b{fill:#d95926} .c{fill:#75736c} .soft{fill:#3987e5;opacity:.16}
+.ring{stroke:#1a1a19} .la{stroke:#3987e5} .lb{stroke:#d95926} .lc{stroke:#8a8880} .hollow{fill:#1a1a19;stroke:#3987e5}}
+"""
+
+
+class Picture:
+    def __init__(self, width, height, title, subtitle):
+        self.size, self.title, self.parts = (width, height), title, []
+        self.text(24, 34, title, "title")
+        self.text(24, 54, subtitle)
+
+    def text(self, x, y, text, kind="", angle=0):
+        text = str(text).replace("&", "&amp;").replace("<", "&lt;")
+        turn = f' transform="rotate({angle:.1f} {x:.1f} {y:.1f})"' if angle else ""
+        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{turn}>{text}</text>')
+
+    def line(self, points, kind):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self.parts.append(f'<polyline points="{path}" fill="none" class="{kind}"/>')
+
+    def bar(self, x, y, width, height, kind):
+        self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{height}" rx="2" '
+                          f'class="{kind}"/>')
+
+    def area(self, points, kind):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self.parts.append(f'<polygon points="{path}" class="{kind}"/>')
+
+    def dot(self, x, y, kind, radius=6):
+        self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{kind}"/>')
+
+    def write(self, folder, name):
+        width, height = self.size
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+                       f'height="{height}" role="img" aria-label="{self.title}">\n<style>{STYLE}</style>\n'
+                       f'<rect class="page" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"/>\n')
+            file.write("\n".join(self.parts) + "\n</svg>\n")
+
+
+def scale(low, high, begin, end):
+    """Logarithmic: value -> place."""
+    return lambda value: begin + (math.log(value) - math.log(low)) / (math.log(high) - math.log(low)) * (end - begin)
+
+
+class Limit:
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+        self.context = report["context"]
+        self.median = {m["name"]: m["median"] for m in report["measurements"]}
+        peaks = [name.split("/") for name in self.median if name.startswith("FMA peak/")]
+        self.isa = peaks[0][1]  # the best one comes first
+        self.threads = sorted({int(p[2].split(":")[1]) for p in peaks})
+        self.most = self.threads[-1]
+
+    def of(self, what, rest="", threads=None):
+        return self.median.get(f"{what}/{self.isa}/threads:{threads or self.most}{rest}")
+
+    def where(self):
+        return f"{self.context['cpu']}, {self.isa}, {self.most} thread{'s' if self.most > 1 else ''}"
+
+
+# Bytes that one batch of 1000 must move at the least, each operand once: what it reads and writes, in floats.
+UNITS, PIXELS, BATCH = 500, 784, 1000
+TRAFFIC = {
+    "forward": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + UNITS * UNITS)),
+    "input gradient": (2 * UNITS * UNITS * BATCH, 4 * (3 * BATCH * UNITS + UNITS * UNITS)),
+    "weight gradient": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + 6 * UNITS * UNITS)),
+    "layer 1, forward": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + PIXELS * UNITS)),
+    "layer 1, weight gradient": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + 6 * PIXELS * UNITS)),
+}
+
+
+def roofline(limit, out):
+    p = Picture(820, 480, "Roofline", limit.where() + "; ceilings and kernels measured in one process")
+    left, right, top, bottom = 70, 790, 80, 420
+    peak = limit.of("FMA peak")
+    high = 1.5 * max([peak] + [limit.of("kernel", f"/{k}, rate") for k in TRAFFIC])
+    low, x0, x1 = peak / 30, 0.5, 512
+    x, y = scale(x0, x1, left, right), scale(low, high, bottom, top)
+    for value in (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+        p.line([(x(value), top), (x(value), bottom)], "grid")
+        p.text(x(value), bottom + 18, f"{value:g}", "mid small")
+    for value in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000):
+        if low <= value <= high:
+            p.line([(left, y(value)), (right, y(value))], "grid")
+            p.text(left - 8, y(value) + 4, value, "end small")
+    p.text((left + right) / 2, bottom + 40, "arithmetic intensity, FLOP for each byte of operands", "mid")
+    p.text(24, 74, "GFLOP/s", "small")
+    p.area([(left, top), (right, top), (right, y(peak)), (left, y(peak))], "soft")
+    p.line([(left, y(peak)), (right, y(peak))], "la line")
+    p.text(left + 8, y(peak) - 8, f"FMA peak {peak:.0f} GFLOP/s", "strong")
+    p.text(right - 8, y(peak) - 8, "above it: zeros are skipped, and counted as if they were not", "small end")
+    slope = math.degrees(math.atan2(y(2 * peak) - y(peak), x(2) - x(1)))
+    for level, side in (("L2", -6), ("L3", 14), ("memory", 14)):
+        bandwidth = limit.median[f"bandwidth/{level}/threads:{limit.most}"]
+        begin, end = max(x0, low / bandwidth), peak / bandwidth
+        if begin < end:
+            p.line([(x(begin), y(begin * bandwidth)), (x(end), y(peak))], "lc line")
+            middle = math.sqrt(begin * end)
+            p.text(x(middle), y(middle * bandwidth) + side, f"{level} {bandwidth:.0f} GB/s", "small mid", slope)
+    # labels to the left of the dots, pushed apart where dots are close
+    dots = [(y(limit.of("kernel", f"/{k}, rate")), x(f / b), k) for k, (f, b) in TRAFFIC.items()]
+    dots.sort(key=lambda dot: (dot[0] > y(peak), dot[1]))
+    label_y = -math.inf
+    for dot_y, dot_x, kernel in dots:
+        label_y = max(dot_y + (-6 if dot_y < y(peak) else 16), label_y + 18)
+        p.line([(x(34), label_y), (x(37), label_y), (dot_x, dot_y)], "axis")
+        p.dot(dot_x, dot_y, ("b" if "layer 1" in kernel else "a") + " ring", 7)
+        ratio = limit.of("kernel", f"/{kernel}")
+        p.text(x(33), label_y + 4, f"{kernel} {ratio:.2f}×", "strong small end")
+    p.write(out, "roofline.svg")
+
+
+def phases(limit, out):
+    names = [n.split("/phase/")[1] for n in limit.median
+             if n.startswith(f"training/{limit.isa}/threads:{limit.most}/phase/") and not n.endswith(", over peak")]
+    whole = limit.of("training")
+    p = Picture(820, 118 + 28 * len(names), f"A training of 5 epochs in {whole:.2f} s: where the time goes",
+                f"{limit.where()}; R = {limit.of('training', '/R'):.2f} of its dense limit")
+    seconds = {n: limit.of("training", f"/phase/{n}") for n in names}
+    longest = max(max(seconds.values()), *(s * (limit.of("training", f"/phase/{n}, over peak") or 0)
+                                            for n, s in seconds.items()))
+    at, wide = 200, 430
+    for i, name in enumerate(names):
+        y = 76 + 28 * i
+        rate = limit.of("training", f"/phase/{name}, over peak")
+        p.text(at - 10, y + 15, name, "end")
+        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "b" if "layer 1" in name else "a" if rate else "c")
+        end = seconds[name]
+        if rate:
+            dense = at + seconds[name] * rate / longest * wide
+            p.line([(dense, y - 1), (dense, y + 23)], "axis line")
+            end = max(end, seconds[name] * rate)
+        note = f"{seconds[name]:.3f} s · {100 * seconds[name] / whole:.1f}%" + (f" · {rate:.2f}× peak" if rate else "")
+        p.text(at + end / longest * wide + 10, y + 15, note, "small")
+    p.text(24, 98 + 28 * len(names), "Upright lines: what the phase would take at the FMA peak if no zero were skipped. "
+           "Orange: the layer that skips them.", "small")
+    p.write(out, "phases.svg")
+
+
+def scaling(limit, out):
+    base = limit.of("training", "", 1)
+    if base is None or limit.of("prediction", "", 64) is None:
+        return
+    p = Picture(820, 500, "Threads", f"{limit.context['cpu']}, {limit.isa}; speed-up of a training over one thread")
+    left, right, top, bottom = 70, 790, 84, 400
+    x, y = scale(1, 64, left, right), scale(1, 64, bottom, top)
+    for value in (1, 2, 4, 8, 16, 32, 64):
+        p.line([(x(value), top), (x(value), bottom)], "grid")
+        p.line([(left, y(value)), (right, y(value))], "grid")
+        p.text(x(value), bottom + 18, value, "mid small")
+        p.text(left - 8, y(value) + 4, f"{value}×", "end small")
+    p.line([(x(1), y(1)), (x(64), y(64))], "axis dash")
+    p.text(x(20), y(27), "as many times as threads", "end small")
+    first = limit.of("prediction", "", 1)
+    p.line([(x(t), y(max(1, first / limit.of("prediction", "", t)))) for t in range(1, 65)], "lb line dash")
+    for t in (4, 8, 16, 32, 64):
+        value = first / limit.of("prediction", "", t)
+        p.text(x(t) - 4, y(value) + 24, f"{value:.1f}×", "small end" if t == 64 else "small")
+    measured = [(x(t), y(base / limit.of("training", "", t))) for t in limit.threads]
+    p.line(measured, "la line")
+    for t, (px, py) in zip(limit.threads, measured):
+        p.dot(px, py, "a ring", 7)
+        if t > 1:
+            p.text(px + 12, py - 6 if py > bottom - 20 else py + 18, f"{base / limit.of('training', '', t):.2f}× measured", "strong small")
+    p.line([(left, 437), (left + 34, 437)], "la line")
+    p.text(left + 42, 441, "measured on the cores that are here", "small")
+    p.line([(left + 300, 437), (left + 334, 437)], "lb line dash")
+    p.text(left + 342, 441, "PREDICTION, nobody has measured it", "small strong")
+    barrier = limit.median["barrier/threads:2"]
+    p.text(24, 464, "It takes the measured time of one thread, block costs by rows and the static partition, and assumes that "
+           "every core is as fast", "small")
+    p.text(24, 482, f"as one alone, that caches grow with the cores, and that a barrier costs {barrier:.2g} µs (two "
+           "threads, measured) × log2 of the threads.", "small")
+    p.write(out, "scaling.svg")
+
+
+def peers(path, out):
+    with open(path, encoding="utf-8") as file:
+        results = json.load(file)["results"]
+    most = max(int(name.split("threads:")[1]) for name in results)
+    groups = []
+    for what, row in results.items():
+        if what.endswith(f"threads:{most}"):
+            middle = {k: statistics.median(v) for k, v in row.items() if not k.endswith(", accuracy")}
+            groups.append((what, middle))
+    groups.sort(key=lambda group: not group[0].startswith("training"))
+    bars = sum(len(row) for _, row in groups)
+    p = Picture(820, 84 + 26 * bars + 44 * len(groups), "Against others",
+                f"one run, in turn, {most} thread{'s' if most > 1 else ''}; medians")
+    y, at, wide = 84, 270, 380
+    for what, row in groups:
+        training = what.startswith("training")
+        shape = dict(part.split(":") for part in what.split("/") if ":" in part)
+        p.text(24, y + 8, "training, 5 epochs: seconds, shorter is better" if training else
+               f"matrix product {shape['m']} × {shape['k']} × {shape['n']}: GFLOP/s, longer is better", "strong")
+        y += 20
+        largest = max(row.values())
+        for name, value in row.items():
+            ratio = value / row["mnist_fast"]
+            p.text(at - 10, y + 14, name, "end small" + (" strong" if name == "mnist_fast" else ""))
+            p.bar(at, y + 2, value / largest * wide, 16, "a" if name == "mnist_fast" else "c")
+            p.text(at + value / largest * wide + 10, y + 14, f"{value:.2f} s · {ratio:.2f}×" if training else
+                   f"{value:.1f} · {ratio:.2f}×", "small")
+            y += 26
+        y += 24
+    p.write(out, "peers.svg")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--limit", help="JSON of make bench-limit")
+    parser.add_argument("--peers", help="JSON of make bench-peers")
+    parser.add_argument("--out", default="docs", help="folder of the pictures")
+    args = parser.parse_args()
+    if args.limit and os.path.exists(args.limit):
+        limit = Limit(args.limit)
+        roofline(limit, args.out)
+        phases(limit, args.out)
+        scaling(limit, args.out)
+    if args.peers and os.path.exists(args.peers):
+        peers(args.peers, args.out)
+
+
+if __name__ == "__main__":
+    main()
