@@ -31,6 +31,8 @@ struct Options {
     std::string json, data = "data", program = "./mnist_fast";
 } options;
 
+double load; /* of the machine before anything was measured: what else it is doing */
+
 [[noreturn]] void fail(const std::string &text, int status = 1)
 {
     std::fprintf(stderr, "limit: %s\n", text.c_str());
@@ -153,10 +155,11 @@ void write_json(const std::string &path)
     FILE *const file = std::fopen(path.c_str(), "w");
     if (!file)
         fail(path + ": cannot be written: " + std::strerror(errno));
-    std::fprintf(file,
-                 "{\n  \"context\": {\"cpu\": %s, \"cpus\": %d, \"compiler\": %s, \"flags\": %s, \"commit\": %s},\n",
-                 quoted(cpu_model()).c_str(), mf_cpu_read().affinity, quoted(__VERSION__).c_str(),
-                 quoted(build_flags()).c_str(), quoted(line_of("git describe --always --dirty 2>/dev/null")).c_str());
+    std::fprintf(file, "{\n  \"context\": {\"cpu\": %s, \"cpus\": %d, \"load\": %.2f, ", quoted(cpu_model()).c_str(),
+                 mf_cpu_read().affinity, load);
+    std::fprintf(file, "\"repeat\": %d, \"epochs\": %d,\n    \"commit\": %s,\n    \"compiler\": %s, \"flags\": %s},\n",
+                 options.repeat, options.epochs, quoted(line_of("git describe --always --dirty 2>/dev/null")).c_str(),
+                 quoted(__VERSION__).c_str(), quoted(build_flags()).c_str());
     std::fprintf(file, "  \"measurements\": [");
     for (const Measurement &m : measurements) {
         std::fprintf(file, "%s\n    {\"name\": %s, \"unit\": %s, \"median\": %.9g", &m == &measurements[0] ? "" : ",",
@@ -788,6 +791,8 @@ void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     read_options(argc, argv);
+    if (getloadavg(&load, 1) == 1 && load > 0.5)
+        std::printf("This machine is busy (load %.1f): times on the wall count that in full, kernels partly.\n", load);
     measure_program();
 
     mf_dataset all, test;

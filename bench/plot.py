@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Pictures from the JSON of bench-limit and bench-peers: roofline.svg, phases.svg, scaling.svg, peers.svg."""
+"""Pictures and the table of figures from the JSON of bench-limit and bench-peers: roofline.svg, phases.svg,
+scaling.svg, peers.svg, and the part of performance.md between its two marks."""
 
 import argparse
 import json
@@ -15,7 +16,8 @@ STYLE = """
 .la{stroke:#2a78d6} .lb{stroke:#eb6834} .lc{stroke:#8a8880} .line{fill:none;stroke-width:2} .dash{stroke-dasharray:3 5}
 .hollow{fill:#fcfcfb;stroke:#2a78d6;stroke-width:2}
 @media (prefers-color-scheme:dark){.page{fill:#1a1a19;stroke:#3a3936} text{fill:#c3c2b7} .title,.strong{fill:#fff}
-.grid{stroke:#2e2d2b} .axis{stroke:#75736c} .a{fill:#3987e5} .b{fill:#d95926} .c{fill:#75736c} .soft{fill:#3987e5;opacity:.16}
+.grid{stroke:#2e2d2b} .axis{stroke:#75736c} .a{fill:#3987e5} .b{fill:#d95926} .c{fill:#75736c}
+.soft{fill:#3987e5;opacity:.16}
 .ring{stroke:#1a1a19} .la{stroke:#3987e5} .lb{stroke:#d95926} .lc{stroke:#8a8880} .hollow{fill:#1a1a19;stroke:#3987e5}}
 """
 
@@ -64,7 +66,7 @@ class Limit:
     def __init__(self, path):
         with open(path, encoding="utf-8") as file:
             report = json.load(file)
-        self.context = report["context"]
+        self.context, self.measurements = report["context"], report["measurements"]
         self.median = {m["name"]: m["median"] for m in report["measurements"]}
         peaks = [name.split("/") for name in self.median if name.startswith("FMA peak/")]
         self.isa = peaks[0][1]  # the best one comes first
@@ -134,7 +136,8 @@ def phases(limit, out):
     names = [n.split("/phase/")[1] for n in limit.median
              if n.startswith(f"training/{limit.isa}/threads:{limit.most}/phase/") and not n.endswith(", over peak")]
     whole = limit.of("training")
-    p = Picture(820, 118 + 28 * len(names), f"A training of 5 epochs in {whole:.2f} s: where the time goes",
+    p = Picture(820, 118 + 28 * len(names),
+                f"A training of {limit.context['epochs']} epochs in {whole:.2f} s: where the time goes",
                 f"{limit.where()}; R = {limit.of('training', '/R'):.2f} of its dense limit")
     seconds = {n: limit.of("training", f"/phase/{n}") for n in names}
     longest = max(max(seconds.values()), *(s * (limit.of("training", f"/phase/{n}, over peak") or 0)
@@ -152,7 +155,8 @@ def phases(limit, out):
             end = max(end, seconds[name] * rate)
         note = f"{seconds[name]:.3f} s · {100 * seconds[name] / whole:.1f}%" + (f" · {rate:.2f}× peak" if rate else "")
         p.text(at + end / longest * wide + 10, y + 15, note, "small")
-    p.text(24, 98 + 28 * len(names), "Upright lines: what the phase would take at the FMA peak if no zero were skipped. "
+    p.text(24, 98 + 28 * len(names),
+           "Upright lines: what the phase would take at the FMA peak if no zero were skipped. "
            "Orange: the layer that skips them.", "small")
     p.write(out, "phases.svg")
 
@@ -181,14 +185,15 @@ def scaling(limit, out):
     for t, (px, py) in zip(limit.threads, measured):
         p.dot(px, py, "a ring", 7)
         if t > 1:
-            p.text(px + 12, py - 6 if py > bottom - 20 else py + 18, f"{base / limit.of('training', '', t):.2f}× measured", "strong small")
+            p.text(px + 12, py - 6 if py > bottom - 20 else py + 18,
+                   f"{base / limit.of('training', '', t):.2f}× measured", "strong small")
     p.line([(left, 437), (left + 34, 437)], "la line")
     p.text(left + 42, 441, "measured on the cores that are here", "small")
     p.line([(left + 300, 437), (left + 334, 437)], "lb line dash")
     p.text(left + 342, 441, "PREDICTION, nobody has measured it", "small strong")
     barrier = limit.median["barrier/threads:2"]
-    p.text(24, 464, "It takes the measured time of one thread, block costs by rows and the static partition, and assumes that "
-           "every core is as fast", "small")
+    p.text(24, 464, "It takes the measured time of one thread, block costs by rows and the static partition, and "
+           "assumes that every core is as fast", "small")
     p.text(24, 482, f"as one alone, that caches grow with the cores, and that a barrier costs {barrier:.2g} µs (two "
            "threads, measured) × log2 of the threads.", "small")
     p.write(out, "scaling.svg")
@@ -226,6 +231,54 @@ def peers(path, out):
     p.write(out, "peers.svg")
 
 
+WHAT = {
+    "/R": "training, R", "/over threads:2": "training, over 2 threads", "test set": "test set, over its dense limit",
+    "one image": "one image, µs", "peak memory": "program, peak memory, MB",
+    "outside training": "program, time outside training, s",
+    "noise": "noise images, lists allowed over lists forbidden",
+}
+
+
+def figures(limit, path):
+    """The lines of the table in Markdown: what, where, must, goal, median, range."""
+    context = limit.context
+    busy = f" **The machine was busy (load {context['load']:.1f}).**" if context["load"] > 0.5 else ""
+    lines = [f"{context['cpu']}, {context['cpus']} processors, commit {context['commit']}; "
+             f"{context['repeat']} trainings of {context['epochs']} epochs each, medians.{busy}", "",
+             "| | ISA | threads | must | goal | measured | range | |", "|---|---|---|---|---|---|---|---|"]
+    for m in (m for m in limit.measurements if "must" in m):
+        parts = m["name"].split("/")
+        what = next((text for key, text in WHAT.items() if key in m["name"]), f"{parts[-1]}, × peak")
+        isa = next((part for part in parts if part in ("avx512", "avx2", "neon")), limit.isa)
+        threads = next((part.split(":")[1] for part in parts if part.startswith("threads:")), 2)
+        lines.append(table_row(what, isa, threads, m["must"], m["goal"], m["values"]))
+    if path and os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            row = json.load(file)["results"].get("training/threads:2", {})
+        for name, seconds in row.items():
+            if name.startswith("PyTorch") and not name.endswith(", accuracy"):
+                ratios = [theirs / ours for theirs, ours in zip(seconds, row["mnist_fast"])]
+                lines.append(table_row(f"{name}: its time over ours", limit.isa, 2, 1.7, 2.1, ratios))
+    return lines
+
+
+def table_row(what, isa, threads, must, goal, values):
+    middle, sign = statistics.median(values), "≥" if goal > must else "≤"
+    must_reached, goal_reached = (middle >= t if goal > must else middle <= t for t in (must, goal))
+    return (f"| {what} | {isa} | {threads} | {sign} {must:g} | {sign} {goal:g} | **{middle:.3g}** | "
+            f"{min(values):.3g}–{max(values):.3g} | "
+            f"{'goal' if goal_reached else 'must' if must_reached else 'missed'} |")
+
+
+def replace_figures(path, lines):
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    begin, end = "<!-- figures: written by make bench-plots -->\n", "<!-- end of figures -->"
+    head, rest = text.split(begin)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", help="JSON of make bench-limit")
@@ -237,6 +290,9 @@ def main():
         roofline(limit, args.out)
         phases(limit, args.out)
         scaling(limit, args.out)
+        page = os.path.join(args.out, "performance.md")
+        if os.path.exists(page):
+            replace_figures(page, figures(limit, args.peers))
     if args.peers and os.path.exists(args.peers):
         peers(args.peers, args.out)
 

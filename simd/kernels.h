@@ -8,9 +8,9 @@
  * aligned, stride (floats from a panel to the next) a multiple of 16. Columns beyond the last are zero.
  *
  * The law of bits. An element of a product is ONE chain of fused multiply-adds, acc = fma(a, b, acc), in ascending
- * order of the summed index; a zero a may be skipped, because fma(0, b, acc) == acc. Elementwise work uses only
- * correctly rounded operations in the order that scalar.c gives. flush(x) is x, or +0 where |x| < FLT_MIN: no
- * gradient and no moment is ever denormal.
+ * order of the summed index; a zero a may be skipped, because fma(0, b, acc) == acc, but for the sign of a zero, which
+ * the epilogues therefore settle. Elementwise work uses only correctly rounded operations in the order that scalar.c
+ * gives. flush(x) is x, or +0 where |x| < FLT_MIN: no gradient and no moment is ever denormal.
  *
  * Row ranges are [begin, end). Kernels own no memory, take no locks and never fail. */
 #ifndef MF_KERNELS_H
@@ -43,7 +43,7 @@ struct mf_lists {
     float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL */
 };
 
-/* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias. */
+/* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0. */
 struct mf_forward {
     struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
     const struct mf_lists *lists; /* of these samples; read by the sparse kernel alone */

@@ -136,7 +136,7 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
             const size_t place = (size_t)(row + r) * MF_PANEL + j % VECTORS * LANES;
             const size_t at = (size_t)(panel + j / VECTORS) * p->c.stride + place;
             if (epilogue == FORWARD) {
-                const vf z = sum[r][j], floor = v_set(p->floor);
+                const vf z = sum[r][j] + v_set(0.0f), floor = v_set(p->floor); /* -0 becomes +0 */
                 v_store(p->c.data + at, v_select(v_greater(floor, z), floor, z));
             } else if (epilogue == INPUT_GRADIENT) {
                 const vf h = v_load(p->h.data + (size_t)(panel + j / VECTORS) * p->h.stride + place);

@@ -75,6 +75,7 @@ static void forward(const struct mf_forward *op, int begin, int end, bool sparse
             else
                 for (int k = 0; k < op->in; k++)
                     z = fmaf(*at(op->x, i, k), *at(op->w, k, j), z);
+            z = z + 0.0f; /* a chain without its zero terms may end in -0 where the whole one ends in +0 */
             *at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
         }
 }

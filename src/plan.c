@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Panels of a unit, at least: as many panels of the gradient stay in the L2 cache while the rows of the weights pass
+/* Panels of a unit, about: as many panels of the gradient stay in the L2 cache while the rows of the weights pass
  * them, so that the activations are fetched from farther away only once for all of them. */
 enum { UNIT_PANELS = 4 };
 
@@ -31,14 +31,14 @@ static void add_layer(struct mf_plan *plan, const mnist_fast *network, int l, co
 {
     const struct mf_layer *layer = &network->layer[l];
     const int samples = network->config.batch, tile = network->kernels->tile_panels;
-    const int group = (UNIT_PANELS + tile - 1) / tile * tile;
+    const int group = tile < UNIT_PANELS ? UNIT_PANELS / tile * tile : tile;
     const bool sparse = l == 0 && density;
     if (sparse)
         for (int begin = 0; begin < layer->in; begin += MF_LIST_BLOCK)
-            for (int first = 0; first < layer->panels; first += group)
+            for (int first = 0; first < layer->panels; first += tile)
                 add(plan,
                     (struct mf_unit){l, begin, least(begin + MF_LIST_BLOCK, layer->in), first,
-                                     least(first + group, layer->panels), 0},
+                                     least(first + tile, layer->panels), 0},
                     density[begin / MF_LIST_BLOCK] * samples);
     for (int first = 0; first < layer->panels; first += group) {
         const int last = least(first + group, layer->panels);

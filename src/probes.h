@@ -1,5 +1,6 @@
 /* Static probes for perf, bpftrace and SystemTap: each is one nop until someone listens; none where <sys/sdt.h> is
- * missing at build time. docs/profiling.md shows them at work.
+ * missing at build time, or in C++ (benchmarks read headers that use this, inside extern "C"). docs/profiling.md shows
+ * them at work.
  *
  *   mnist_fast:epoch_begin, epoch_end (epoch)          on the first thread
  *   mnist_fast:batch_begin, batch_end (thread, batch)  on every thread
@@ -7,7 +8,7 @@
 #ifndef MF_PROBES_H
 #define MF_PROBES_H
 
-#if defined(__has_include) && !defined(__cplusplus) /* benchmarks read this too, inside extern "C" */
+#if defined(__has_include) && !defined(__cplusplus) && !defined(__cppcheck__)
 #if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
 #endif
