@@ -80,7 +80,7 @@ endif
 # gcc hoists the constants of the epilogues into registers that the accumulators of a tile need. Sanitized kernels
 # would take it minutes at -O2.
 SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
-IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version))
+IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version 2>/dev/null))
 HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
 SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
 SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON)
@@ -209,15 +209,18 @@ check-build: tests benches
 	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) tests)
 
 asan: ## the tests under AddressSanitizer and UBSan
+	$(setup) build check
 	$(again) $(ASAN) tests
 	tests/run build/asan
 
 ubsan: ## the tests under UBSan alone
+	$(setup) build check
 	$(again) BUILD=build/ubsan SANITIZE=undefined tests
 	tests/run build/ubsan
 
 # gcc's OpenMP runtime is not known to ThreadSanitizer; clang's is, through libarcher.
 tsan: ## the tests under ThreadSanitizer (clang and libomp)
+	$(setup) build check
 	$(again) BUILD=build/tsan SANITIZE=thread CC=clang tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1 tests/run build/tsan
 
@@ -237,6 +240,7 @@ bench-peers: ## PyTorch and sgemm of four libraries, in turn with this; PEERS_FL
 	bench/peers/run --json $(BUILD)/peers.json $(PEERS_FLAGS)
 
 bench-compare: ## what got faster or slower since BASE=<commit, folder or JSON>; COMPARE_FLAGS='--filter forward'
+	@test -n '$(BASE)' || { echo 'say with what: make bench-compare BASE=<commit, folder or JSON>' >&2; exit 2; }
 	$(setup) build bench
 	$(again) data
 	bench/compare $(BASE) $(COMPARE_FLAGS)
@@ -247,7 +251,7 @@ bench-plots: ## docs/*.svg from what bench-limit and bench-peers measured last
 bench-smoke: all $(BENCHES)
 	@set -e; for bench in $(GOOGLE); do \
 	    $$bench --benchmark_min_time=0.001 >$$bench.log 2>&1 || { cat $$bench.log; exit 1; }; \
-	    grep -c '^[^ ]*/.* ns\|ms\|us ' $$bench.log | sed "s|^|smoke: $$bench: |; s|$$| benchmarks|"; \
+	    count=$$(grep -cE ' [nmu]s ' $$bench.log); echo "ok    $$bench: $$count benchmarks"; \
 	done
 	@$(LIMIT) --quick --program $(PROGRAM) >$(LIMIT).log 2>&1 || { cat $(LIMIT).log; exit 1; }
 	@bench/peers/run --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
@@ -263,9 +267,10 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the
 	tests/walls build
 	clang-format --dry-run -Werror $(C_FILES)
 	shellcheck $(SCRIPTS)
-	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	cppcheck -q --std=c11 --enable=warning,performance,portability --suppress=internalAstError --error-exitcode=1 \
 	    -Iinclude -Isrc -Isimd src simd/dispatch.c simd/scalar.c
-	clang-tidy --quiet $(wildcard src/*.c) -- -std=gnu11 -Iinclude -Isrc -Isimd $(WARNINGS)
+	printf '%s\n' $(wildcard src/*.c) | xargs -P $(shell nproc) -I{} \
+	    clang-tidy --quiet {} -- -std=gnu11 -fopenmp -Iinclude -Isrc -Isimd $(WARNINGS)
 
 format: ## let clang-format rewrite the sources
 	clang-format -i $(C_FILES)

@@ -121,22 +121,21 @@ inline double thread_seconds()
  * Returns the floating-point operations of it all, or 0 where this CPU has no such instructions. */
 inline double fma_rounds(const std::string &isa, long rounds)
 {
+    /* clang-format can't settle on a layout for these strings. */
+    /* clang-format off */
 #if defined(__x86_64__)
-/* 14 sums, so that two units with a latency of 4 or 5 never wait; x and y are the registers 14 and 15. */
-#define FMA(register, sum) "vfmadd231ps %%" register "14, %%" register "15, %%" register sum "\n\t"
-#define FMAS(register)                                                                                                 \
-    FMA(register, "0")                                                                                                 \
-    FMA(register, "1")                                                                                                 \
-    FMA(register, "2") FMA(register, "3") FMA(register, "4") FMA(register, "5") FMA(register, "6") FMA(register, "7")  \
-        FMA(register, "8") FMA(register, "9") FMA(register, "10") FMA(register, "11") FMA(register, "12")              \
-            FMA(register, "13")
-#define ROUNDS(register)                                                                                               \
-    __asm__ volatile("vbroadcastss %1, %%" register "14\n\t"                                                           \
-                                                    "vbroadcastss %1, %%" register "15\n\t"                            \
-                                                                                   "1:\n\t" FMAS(register)             \
-                                                                                       FMAS(register) "dec %0\n\t"     \
-                                                                                                      "jnz 1b\n\t"     \
-                                                                                                      "vzeroupper"     \
+/* 14 sums, so that two units with a latency of 4 or 5 never wait; both factors are 0.5. */
+#define FMA(v, sum) "vfmadd231ps %%" v "14, %%" v "15, %%" v sum "\n\t"
+#define FMAS(v)                                                                                                        \
+    FMA(v, "0") FMA(v, "1") FMA(v, "2") FMA(v, "3") FMA(v, "4") FMA(v, "5") FMA(v, "6") FMA(v, "7") FMA(v, "8")        \
+    FMA(v, "9") FMA(v, "10") FMA(v, "11") FMA(v, "12") FMA(v, "13")
+#define ROUNDS(v)                                                                                                      \
+    __asm__ volatile("vbroadcastss %1, %%" v "14\n\t"                                                                  \
+                     "vbroadcastss %1, %%" v "15\n\t"                                                                  \
+                     "1:\n\t" FMAS(v) FMAS(v)                                                                          \
+                     "dec %0\n\t"                                                                                      \
+                     "jnz 1b\n\t"                                                                                      \
+                     "vzeroupper"                                                                                      \
                      : "+r"(rounds)                                                                                    \
                      : "m"(half)                                                                                       \
                      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",  \
@@ -160,18 +159,21 @@ inline double fma_rounds(const std::string &isa, long rounds)
         const double terms = 2.0 * 24 * static_cast<double>(rounds);
         __asm__ volatile("fmov v30.4s, #0.5\n\t"
                          "fmov v31.4s, #0.5\n\t"
-                         "1:\n\t" FMA(0) FMA(1) FMA(2) FMA(3) FMA(4) FMA(5) FMA(6) FMA(7) FMA(8) FMA(9) FMA(10) FMA(11)
-                             FMA(12) FMA(13) FMA(14) FMA(15) FMA(16) FMA(17) FMA(18) FMA(19) FMA(20) FMA(21) FMA(22)
-                                 FMA(23) "subs %0, %0, #1\n\t"
-                                         "b.ne 1b"
+                         "1:\n\t"
+                         FMA(0) FMA(1) FMA(2) FMA(3) FMA(4) FMA(5) FMA(6) FMA(7) FMA(8) FMA(9) FMA(10) FMA(11)
+                         FMA(12) FMA(13) FMA(14) FMA(15) FMA(16) FMA(17) FMA(18) FMA(19) FMA(20) FMA(21) FMA(22)
+                         FMA(23)
+                         "subs %0, %0, #1\n\t"
+                         "b.ne 1b"
                          : "+r"(rounds)
                          :
-                         : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13",
-                           "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v30", "v31");
+                         : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
+                           "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v30", "v31");
         return terms * 4;
     }
 #undef FMA
 #endif
+    /* clang-format on */
     (void)isa, (void)rounds;
     return 0;
 }

@@ -192,10 +192,10 @@ def scaling(limit, out):
     p.line([(left + 300, 437), (left + 334, 437)], "lb line dash")
     p.text(left + 342, 441, "PREDICTION, nobody has measured it", "small strong")
     barrier = limit.median["barrier/threads:2"]
-    p.text(24, 464, "It takes the measured time of one thread, block costs by rows and the static partition, and "
-           "assumes that every core is as fast", "small")
-    p.text(24, 482, f"as one alone, that caches grow with the cores, and that a barrier costs {barrier:.2g} µs (two "
-           "threads, measured) × log2 of the threads.", "small")
+    p.text(24, 464, "It divides the measured time of one thread as the static partition does, by measured costs of blocks, "
+           "and assumes that every core is as", "small")
+    p.text(24, 482, f"fast as one alone, that caches grow with the cores so that memory does not bound it, and that a "
+           f"barrier takes {barrier:.3g} µs × log2(threads).", "small")
     p.write(out, "scaling.svg")
 
 
