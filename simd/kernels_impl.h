@@ -392,7 +392,8 @@ INLINE vf logarithm(vf x)
     p = v_fma(p, r, v_set(MF_LOG_1));
     p = v_fma(p, r, v_set(MF_LOG_0));
     p = v_fma(p * r, square, v_set(-0.5f) * square);
-    return v_fma(n, v_set(MF_LN2_HIGH), v_fma(n, v_set(MF_LN2_LOW), p) + r);
+    p = v_fma(n, v_set(MF_LN2_HIGH), v_fma(n, v_set(MF_LN2_LOW), p) + r);
+    return p + (x - x);
 }
 
 /* Panels of a few samples, so that the last ones need no code of their own. */

@@ -183,7 +183,8 @@ static float log_(float x)
     p = fmaf(p, r, MF_LOG_1);
     p = fmaf(p, r, MF_LOG_0);
     p = fmaf(p * r, square, -0.5f * square);
-    return fmaf((float)n, MF_LN2_HIGH, fmaf((float)n, MF_LN2_LOW, p) + r);
+    p = fmaf((float)n, MF_LN2_HIGH, fmaf((float)n, MF_LN2_LOW, p) + r);
+    return p + (x - x); /* NaN for a NaN and for infinity, whose bits mean nothing above */
 }
 
 static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)

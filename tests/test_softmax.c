@@ -161,6 +161,24 @@ START_TEST(shift_invariance)
 }
 END_TEST
 
+/* One logit that is no number must show in the loss, whichever class it is of: it is how training sees a divergence. */
+START_TEST(a_nan_shows)
+{
+    const struct mf_kernels *const isa = support_isas[_i];
+    struct random random = random_from(303, 0, 0, 0);
+    const struct mf_matrix logits = random_logits(1.0f, &random);
+    for (int i = 0; i < ROWS; i++)
+        *matrix_at(logits, i, i % MF_CLASSES) = i % 20 < 10 ? NAN : INFINITY;
+    const uint8_t *const labels = random_labels(&random);
+    support_case("softmax/%s: one logit is NaN or infinite", isa->name);
+    const struct results results = run(isa, logits, labels, ROWS);
+    for (int i = 0; i < ROWS; i++)
+        if (isfinite(results.loss[i]))
+            support_fail("row %d, label %d: the loss is %a", i, labels[i], (double)results.loss[i]);
+    guarded_release();
+}
+END_TEST
+
 START_TEST(extremes)
 {
     const struct mf_kernels *const isa = support_isas[_i];
@@ -368,6 +386,7 @@ int main(void)
     tcase_add_loop_test(laws, against_double, 0, support_isa_count * MAGNITUDES);
     tcase_add_loop_test(laws, sums, 0, support_isa_count * MAGNITUDES);
     tcase_add_loop_test(laws, shift_invariance, 0, support_isa_count);
+    tcase_add_loop_test(laws, a_nan_shows, 0, support_isa_count);
     tcase_add_loop_test(laws, extremes, 0, support_isa_count);
     tcase_add_loop_test(laws, exp_scan, 0, support_isa_count);
     tcase_add_loop_test(laws, log_scan, 0, support_isa_count);
