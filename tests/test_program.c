@@ -1066,10 +1066,11 @@ START_TEST(interrupted_twice)
         for (int j = 0; j < 5; j++)
             pause_briefly();
     }
-    const struct result result = finish(child);
+    struct result result = finish(child);
     if (result.signal != SIGINT)
         support_fail("ended with %d (signal %d): %s", result.code, result.signal, result.err);
     ck_assert(!exists(in_folder("twice")));
+    release(&result);
 }
 END_TEST
 
