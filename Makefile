@@ -86,7 +86,7 @@ SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
 SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON)
 CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
 FLAGS_avx2   = -mavx2 -mfma
-FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f -mavx512bw -mavx512dq -mavx512vl)
+FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f)
 LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS         = -lz -ljansson -lm
 TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(LIBS)

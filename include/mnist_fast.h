@@ -27,9 +27,9 @@ extern "C" {
 #define MNIST_FAST_VERSION "0.1.0"
 
 enum {
-    MNIST_FAST_PIXELS = 784,     /* 28 rows of 28 */
-    MNIST_FAST_CLASSES = 10,     /* the digits */
-    MNIST_FAST_MAX_HIDDEN = 16,  /* hidden layers at most */
+    MNIST_FAST_PIXELS = 784,      /* 28 rows of 28 */
+    MNIST_FAST_CLASSES = 10,      /* the digits */
+    MNIST_FAST_MAX_HIDDEN = 16,   /* hidden layers at most */
     MNIST_FAST_MAX_UNITS = 16384, /* units of a hidden layer at most */
     MNIST_FAST_MAX_THREADS = 1024
 };
@@ -38,12 +38,12 @@ typedef enum mnist_fast_status {
     MNIST_FAST_OK = 0,
     MNIST_FAST_BAD_ARGUMENT, /* a value outside its range */
     MNIST_FAST_NO_MEMORY,
-    MNIST_FAST_NO_ISA,   /* an instruction set that is unknown, not built in, or not on this CPU */
-    MNIST_FAST_BAD_FILE, /* a file that cannot be read or written */
-    MNIST_FAST_BAD_DATA, /* a data file that is not what it should be */
+    MNIST_FAST_NO_ISA,    /* an instruction set that is unknown, not built in, or not on this CPU */
+    MNIST_FAST_BAD_FILE,  /* a file that cannot be read or written */
+    MNIST_FAST_BAD_DATA,  /* a data file that is not what it should be */
     MNIST_FAST_BAD_MODEL, /* a model file that is not what it should be */
-    MNIST_FAST_DIVERGED, /* the loss is no longer finite */
-    MNIST_FAST_STOPPED   /* the report callback asked to stop */
+    MNIST_FAST_DIVERGED,  /* the loss is no longer finite */
+    MNIST_FAST_STOPPED    /* the report callback asked to stop */
 } mnist_fast_status;
 
 typedef struct mnist_fast_error {
@@ -85,13 +85,13 @@ typedef struct mnist_fast_metrics {
 
 /* What the report callback is told. */
 typedef struct mnist_fast_progress {
-    int epoch, epochs;   /* epoch counts from 1 */
-    int batch, batches;  /* batch counts from 1; batch == batches once an epoch is complete and validated */
-    int epoch_done;      /* 1 once an epoch is complete and validated: the fields below are then valid */
-    double seconds;      /* of this epoch, validation included */
+    int epoch, epochs;  /* epoch counts from 1 */
+    int batch, batches; /* batch counts from 1; batch == batches once an epoch is complete and validated */
+    int epoch_done;     /* 1 once an epoch is complete and validated: the fields below are then valid */
+    double seconds;     /* of this epoch, validation included */
     mnist_fast_metrics train, validation; /* train: the mean over the epoch's batches, each before its update;
                                              validation: NaN when nothing is held out */
-    double images_per_second; /* training images over seconds */
+    double images_per_second;             /* training images over seconds */
 } mnist_fast_progress;
 
 /* Called on the calling thread after every batch and every epoch; return nonzero to stop. */
@@ -130,8 +130,8 @@ MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const 
 /* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
 MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);
 
-MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);  /* the kernels in use */
-MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);      /* the threads in use */
+MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);   /* the kernels in use */
+MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);       /* the threads in use */
 MNIST_FAST_API size_t mnist_fast_parameters(const mnist_fast *network); /* weights and biases, counted */
 
 MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */

@@ -39,8 +39,7 @@ static inline vf v_low(vf a, vf b)
 
 static inline vf v_high(vf a, vf b)
 {
-    return _mm512_permutex2var_ps(
-        a, _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8), b);
+    return _mm512_permutex2var_ps(a, _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8), b);
 }
 
 static bool mf_supported_avx512(void)

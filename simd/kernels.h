@@ -108,8 +108,8 @@ struct mf_kernels {
      * Up to 16 bytes after the last pixel of the last sample may be read. */
     void (*list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
 
-    void (*forward)(const struct mf_forward *op, int begin, int end);        /* samples */
-    void (*forward_sparse)(const struct mf_forward *op, int begin, int end); /* the samples of the lists */
+    void (*forward)(const struct mf_forward *op, int begin, int end);               /* samples */
+    void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* the samples of the lists */
     void (*input_gradient)(const struct mf_input_gradient *op, int begin, int end); /* samples */
 
     /* Rows [begin, end) of w, within one panel of x (begin / 16 == (end - 1) / 16), panels [first, last) of w. */

@@ -140,7 +140,8 @@ static void mf_bias_gradient_scalar(const struct mf_weight_gradient *op, int row
     }
 }
 
-/* x <= 0. exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2. Below EXP_LOWEST the result is 0, not denormal. */
+/* x <= 0. exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2. Below EXP_LOWEST the result is 0, not denormal.
+ */
 static float exp_(float x)
 {
     const float shifted = fmaf(x, MF_LOG2E, MF_ROUND);

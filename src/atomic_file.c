@@ -16,19 +16,14 @@ static const char *advice(int code)
 {
     switch (code) {
     case ENOSPC:
-    case EDQUOT:
-        return "free some space";
-    case EFBIG:
-        return "raise the limit of file sizes (ulimit -f)";
+    case EDQUOT: return "free some space";
+    case EFBIG: return "raise the limit of file sizes (ulimit -f)";
     case EACCES:
     case EPERM:
-    case EROFS:
-        return "choose a file and folder that may be written";
+    case EROFS: return "choose a file and folder that may be written";
     case ENOENT:
-    case ENOTDIR:
-        return "create the folder, or choose another";
-    default:
-        return "choose another place";
+    case ENOTDIR: return "create the folder, or choose another";
+    default: return "choose another place";
     }
 }
 
@@ -94,12 +89,16 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
         return fail(file, "cannot be written", error);
     }
     if (exists && S_ISDIR(old.st_mode)) {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be written (expected a file, found a folder); "
-                       "add a file name", path);
+        return mf_fail(error, MNIST_FAST_BAD_FILE,
+                       "%s: cannot be written (expected a file, found a folder); "
+                       "add a file name",
+                       path);
     }
     if (exists && !S_ISREG(old.st_mode)) { /* the rename would replace a device or a pipe */
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be written (expected a regular file, found a device, "
-                       "pipe or socket); choose another name", path);
+        return mf_fail(error, MNIST_FAST_BAD_FILE,
+                       "%s: cannot be written (expected a regular file, found a device, "
+                       "pipe or socket); choose another name",
+                       path);
     }
     if (exists && faccessat(AT_FDCWD, file->target, W_OK, AT_EACCESS) != 0) {
         return fail(file, "cannot be written", error);
@@ -109,8 +108,10 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
         return fail(file, "its folder cannot be opened", error);
     }
     if (file->name[0] == '\0') {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be written (expected a file name, found none); "
-                       "add a file name", path);
+        return mf_fail(error, MNIST_FAST_BAD_FILE,
+                       "%s: cannot be written (expected a file name, found none); "
+                       "add a file name",
+                       path);
     }
     /* Not mkstemp: its mode of 0600 could only be turned into that of the umask by changing the umask for a moment,
      * which every thread of the host program would see. */

@@ -34,8 +34,9 @@ static mnist_fast_status find(const char *folder, const char *part, const char *
             }
         }
     }
-    return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: no %s-%s-ubyte in it (nor %s-%.*s.%s-ubyte, nor either as .gz); "
-                   ADVICE, folder, part, what, part, stem, what, what + stem + 1);
+    return mf_fail(error, MNIST_FAST_BAD_FILE,
+                   "%s: no %s-%s-ubyte in it (nor %s-%.*s.%s-ubyte, nor either as .gz); " ADVICE, folder, part, what,
+                   part, stem, what, what + stem + 1);
 }
 
 mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct mf_dataset *dataset,
@@ -50,8 +51,8 @@ mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct 
                        folder, strerror(errno), name);
     }
     if (!S_ISDIR(about.st_mode)) {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: is not a folder (expected one with %s-images-idx3-ubyte); "
-                       ADVICE, folder, name);
+        return mf_fail(error, MNIST_FAST_BAD_FILE,
+                       "%s: is not a folder (expected one with %s-images-idx3-ubyte); " ADVICE, folder, name);
     }
     mnist_fast_status status = find(folder, name, "images-idx3", images, error);
     if (status) {
@@ -71,9 +72,8 @@ mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct 
         goto done;
     }
     if (label_count != dataset->count) {
-        status = mf_fail(error, MNIST_FAST_BAD_DATA,
-                         "%s: %zu images, but %zu labels in %s; take both from one dataset", images, dataset->count,
-                         label_count, labels);
+        status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: %zu images, but %zu labels in %s; take both from one dataset",
+                         images, dataset->count, label_count, labels);
     }
 done:
     if (status) {
@@ -144,8 +144,8 @@ void mf_split_free(struct mf_split *split)
     memset(split, 0, sizeof *split);
 }
 
-void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch,
-                    uint32_t *buffer, uint32_t *order)
+void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch, uint32_t *buffer,
+                    uint32_t *order)
 {
     size_t filled = size < count ? size : count;
     memcpy(buffer, indices, filled * sizeof *buffer);

@@ -31,7 +31,7 @@ void mf_split_free(struct mf_split *split);
 
 /* The order in which an epoch sees its images: a shuffle buffer is filled from indices, then one element is drawn at
  * random and replaced by the next, until all are drawn. order: count; buffer: min(size, count) elements of scratch. */
-void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch,
-                    uint32_t *buffer, uint32_t *order);
+void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch, uint32_t *buffer,
+                    uint32_t *order);
 
 #endif

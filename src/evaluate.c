@@ -11,8 +11,8 @@ int mf_evaluate_rows(int threads)
     return threads * MF_LIST_BLOCK;
 }
 
-void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count,
-                       bool sparse, const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock)
+void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count, bool sparse,
+                       const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock)
 {
     struct mf_workspace *w = n->workspace;
     const size_t begin = count * thread / threads, end = count * (thread + 1) / threads;
@@ -50,8 +50,8 @@ mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t
     return (mnist_fast_metrics){loss / (double)count, (double)correct / (double)count};
 }
 
-static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *images,
-                                      const struct mf_outcome *outcome, mnist_fast_error *error)
+static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *images, const struct mf_outcome *outcome,
+                                      mnist_fast_error *error)
 {
     if (!images || !images->pixels)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: none were given");
@@ -67,8 +67,8 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
         mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);
     else
 #pragma omp parallel num_threads(threads) firstprivate(untimed)
-        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(),
-                          omp_get_num_threads(), &untimed);
+        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(), omp_get_num_threads(),
+                          &untimed);
     return MNIST_FAST_OK;
 }
 
@@ -79,8 +79,7 @@ mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_image
     return evaluate_all(network, images, &outcome, error);
 }
 
-mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images,
-                                      mnist_fast_metrics *metrics,
+mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images, mnist_fast_metrics *metrics,
                                       uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES],
                                       mnist_fast_error *error)
 {

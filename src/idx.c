@@ -235,8 +235,8 @@ static mnist_fast_status wrong_magic(struct source *source, const struct kind *k
     const uint32_t magic = big_endian(head);
     const struct kind *opposite = kind == &image_kind ? &label_kind : &image_kind;
     if (magic == opposite->magic) {
-        return mf_fail(error, bad, "%s: holds %s (expected %s); are the files swapped?", source->path,
-                       opposite->name, kind->name);
+        return mf_fail(error, bad, "%s: holds %s (expected %s); are the files swapped?", source->path, opposite->name,
+                       kind->name);
     }
     if (__builtin_bswap32(magic) == kind->magic || __builtin_bswap32(magic) == opposite->magic) {
         return mf_fail(error, bad, "%s: is byte-swapped (expected magic number 0x%08x, found 0x%08x)" REPLACE,
@@ -335,8 +335,8 @@ static mnist_fast_status read_items(const char *path, const struct kind *kind, u
         goto done;
     }
     if (got > 0) {
-        status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: has bytes left over (expected %zu bytes of %s)" REPLACE,
-                         path, size, kind->name);
+        status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: has bytes left over (expected %zu bytes of %s)" REPLACE, path,
+                         size, kind->name);
         goto done;
     }
     memset(data + size, 0, PADDING);

@@ -109,21 +109,11 @@ static void write_fact(FILE *out, const struct facts *facts, const struct fact *
     const void *from = (const char *)facts + fact->offset;
     fprintf(out, ",\"%s\":\"", fact->key);
     switch (fact->type) {
-    case COUNT:
-        fprintf(out, "%d", *(const int *)from);
-        break;
-    case NUMBER32:
-        fprintf(out, "%" PRIu32, *(const uint32_t *)from);
-        break;
-    case NUMBER64:
-        fprintf(out, "%" PRIu64, *(const uint64_t *)from);
-        break;
-    case FLOAT:
-        write_real(out, (double)*(const float *)from, true);
-        break;
-    case DOUBLE:
-        write_real(out, *(const double *)from, false);
-        break;
+    case COUNT: fprintf(out, "%d", *(const int *)from); break;
+    case NUMBER32: fprintf(out, "%" PRIu32, *(const uint32_t *)from); break;
+    case NUMBER64: fprintf(out, "%" PRIu64, *(const uint64_t *)from); break;
+    case FLOAT: write_real(out, (double)*(const float *)from, true); break;
+    case DOUBLE: write_real(out, *(const double *)from, false); break;
     }
     fputc('"', out);
 }
@@ -160,16 +150,14 @@ static bool read_fact(const char *text, const struct fact *fact, struct facts *f
         }
         *(uint32_t *)to = (uint32_t)number;
         return true;
-    case NUMBER64:
-        return read_number(text, UINT64_MAX, to);
+    case NUMBER64: return read_number(text, UINT64_MAX, to);
     case FLOAT:
         if (!read_real(text, &real)) {
             return false;
         }
         *(float *)to = (float)real;
         return isfinite(*(float *)to);
-    case DOUBLE:
-        return read_real(text, to);
+    case DOUBLE: return read_real(text, to);
     }
     return false;
 }
@@ -401,8 +389,10 @@ static mnist_fast_status open_model(struct model *model, mnist_fast_error *error
                        strerror(errno));
     }
     if (!S_ISREG(info.st_mode)) {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read (expected a regular file, found %s); "
-                       "give a model file", model->path, S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
+        return mf_fail(error, MNIST_FAST_BAD_FILE,
+                       "%s: cannot be read (expected a regular file, found %s); "
+                       "give a model file",
+                       model->path, S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
     }
     model->size = (uint64_t)info.st_size;
     return MNIST_FAST_OK;
@@ -418,8 +408,10 @@ static mnist_fast_status read_bytes(const struct model *model, void *to, size_t 
                            strerror(errno));
         }
         if (n == 0) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: cut short (expected %zu more bytes, found none); copy it "
-                           "again", model->path, size);
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: cut short (expected %zu more bytes, found none); copy it "
+                           "again",
+                           model->path, size);
         }
         if (n > 0) {
             next += n;
@@ -433,8 +425,10 @@ static mnist_fast_status read_header(struct model *model, mnist_fast_error *erro
 {
     uint8_t first[8];
     if (model->size < sizeof first) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: not a safetensors file (expected 8 bytes or more, found %"
-                       PRIu64 "); give a file that --save wrote", model->path, model->size);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: not a safetensors file (expected 8 bytes or more, found %" PRIu64
+                       "); give a file that --save wrote",
+                       model->path, model->size);
     }
     mnist_fast_status status = read_bytes(model, first, sizeof first, error);
     if (!status) {
@@ -456,8 +450,10 @@ static mnist_fast_status read_header(struct model *model, mnist_fast_error *erro
 
 static mnist_fast_status damaged(const struct model *model, mnist_fast_error *error)
 {
-    return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: damaged, or changed by another program (expected another "
-                   "checksum); copy it again, or write it again without the metadata", model->path);
+    return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                   "%s: damaged, or changed by another program (expected another "
+                   "checksum); copy it again, or write it again without the metadata",
+                   model->path);
 }
 
 /* The first fact that is missing or wrong; NULL: none. */
@@ -489,8 +485,9 @@ static mnist_fast_status read_facts(struct model *model, mnist_fast_error *error
         return damaged(model, error);
     }
     if (number > FORMAT_VERSION) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: written by a newer mnist_fast (expected format %d, found %"
-                       PRIu64 "); use that version", model->path, FORMAT_VERSION, number);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: written by a newer mnist_fast (expected format %d, found %" PRIu64 "); use that version",
+                       model->path, FORMAT_VERSION, number);
     }
     if (!prefix || !find_fact(model->text, "kind", value)) {
         return damaged(model, error);
@@ -503,8 +500,10 @@ static mnist_fast_status read_facts(struct model *model, mnist_fast_error *error
     }
     const struct fact *wrong = read_table(model->text, model->checkpoint, &model->facts);
     leave_plain_locale(plain, before);
-    return wrong ? mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value, or none, of %s; copy it "
-                           "again", model->path, wrong->key)
+    return wrong ? mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: its metadata has a bad value, or none, of %s; copy it "
+                           "again",
+                           model->path, wrong->key)
                  : MNIST_FAST_OK;
 }
 
@@ -522,13 +521,16 @@ static mnist_fast_status read_layers(struct model *model, mnist_fast_error *erro
             break;
         }
         if (layers == MF_MAX_LAYERS) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: too many layers (expected at most %d); use a smaller "
-                           "network", model->path, MF_MAX_LAYERS);
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: too many layers (expected at most %d); use a smaller "
+                           "network",
+                           model->path, MF_MAX_LAYERS);
         }
         if (weight->dimensions != 2 || weight->shape[0] > MNIST_FAST_MAX_UNITS || weight->shape[1] != width) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has the wrong shape (expected (1 to %d, %"
-                           PRIu64 "), found (%" PRIu64 ", %" PRIu64 ")); give a model of 784 inputs", model->path,
-                           name.text, MNIST_FAST_MAX_UNITS, width, weight->shape[0], weight->shape[1]);
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: tensor \"%s\" has the wrong shape (expected (1 to %d, %" PRIu64 "), found (%" PRIu64
+                           ", %" PRIu64 ")); give a model of 784 inputs",
+                           model->path, name.text, MNIST_FAST_MAX_UNITS, width, weight->shape[0], weight->shape[1]);
         }
         width = weight->shape[0];
         if (layers < MNIST_FAST_MAX_HIDDEN) {
@@ -536,9 +538,11 @@ static mnist_fast_status read_layers(struct model *model, mnist_fast_error *erro
         }
     }
     if (layers < 2 || width != MNIST_FAST_CLASSES) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: not a network for digits (expected 0.weight, 2.weight, ... of "
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: not a network for digits (expected 0.weight, 2.weight, ... of "
                        "at least 2 layers with %d outputs, found %d layers with %" PRIu64 "); give a model that --save "
-                       "wrote", model->path, MNIST_FAST_CLASSES, layers, layers ? width : 0);
+                       "wrote",
+                       model->path, MNIST_FAST_CLASSES, layers, layers ? width : 0);
     }
     config->hidden_count = layers - 1;
     return MNIST_FAST_OK;
@@ -552,8 +556,8 @@ static mnist_fast_status create_network(const struct model *model, const mnist_f
     const mnist_fast_status status = mf_network_create(&model->facts.config, machine, network, &problem);
     const bool threads = machine && (machine->threads < 0 || machine->threads > MNIST_FAST_MAX_THREADS);
     if (status == MNIST_FAST_BAD_ARGUMENT && !threads) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value (%s); copy it again",
-                       model->path, problem.text);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value (%s); copy it again", model->path,
+                       problem.text);
     }
     return status ? mf_fail(error, status, "%s", problem.text) : MNIST_FAST_OK;
 }
@@ -571,17 +575,19 @@ static mnist_fast_status match_tensors(struct model *model, const mnist_fast *ne
                            name.text);
         }
         if (found->shape[0] != (uint64_t)described.rows || found->shape[1] != (uint64_t)described.columns) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has the wrong shape (expected (%d, %d), "
-                           "found (%" PRIu64 ", %" PRIu64 "), where 0 is none); write it again", model->path,
-                           name.text, described.rows, described.columns, found->shape[0], found->shape[1]);
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: tensor \"%s\" has the wrong shape (expected (%d, %d), "
+                           "found (%" PRIu64 ", %" PRIu64 "), where 0 is none); write it again",
+                           model->path, name.text, described.rows, described.columns, found->shape[0], found->shape[1]);
         }
         found->index = index;
     }
     for (size_t i = 0; i < model->header.count; i++) {
         if (model->header.tensor[i].index < 0) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: unknown tensor \"%s\" (expected weights and biases of "
-                           "linear layers alone); write it without", model->path,
-                           mf_printable(model->header.tensor[i].name).text);
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: unknown tensor \"%s\" (expected weights and biases of "
+                           "linear layers alone); write it without",
+                           model->path, mf_printable(model->header.tensor[i].name).text);
         }
     }
     return MNIST_FAST_OK;
@@ -600,9 +606,10 @@ static mnist_fast_status read_tensor(struct model *model, const struct mf_safete
     const enum mf_kind kind = tensor->index / count;
     for (size_t i = 0; i < size / sizeof *values; i++) {
         if (!isfinite(values[i]) || (kind == MF_MOMENT2 && values[i] < 0)) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has a bad number (expected finite ones%s); "
-                           "copy or train it again", model->path, tensor->name,
-                           kind == MF_MOMENT2 ? ", none below 0" : "");
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: tensor \"%s\" has a bad number (expected finite ones%s); "
+                           "copy or train it again",
+                           model->path, tensor->name, kind == MF_MOMENT2 ? ", none below 0" : "");
         }
     }
     mf_tensor_set(network, tensor->index % count, kind, values);
@@ -652,12 +659,13 @@ mnist_fast_status mf_model_read(const char *path, const mnist_fast_machine *mach
         goto done;
     }
     if (checkpoint && !model.checkpoint) {
-        status = mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: training cannot go on from it (expected a checkpoint, found "
-                         "weights alone); give a file that --checkpoint wrote", path);
+        status = mf_fail(error, MNIST_FAST_BAD_MODEL,
+                         "%s: training cannot go on from it (expected a checkpoint, found "
+                         "weights alone); give a file that --checkpoint wrote",
+                         path);
         goto done;
     }
-    if ((status = read_layers(&model, error)) ||
-        (status = create_network(&model, machine, &made, error)) ||
+    if ((status = read_layers(&model, error)) || (status = create_network(&model, machine, &made, error)) ||
         (status = match_tensors(&model, made, error)) || (status = read_tensors(&model, made, error))) {
         goto done;
     }

@@ -37,8 +37,7 @@ static mnist_fast_status check_config(const mnist_fast_config *c, mnist_fast_err
             return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "units of hidden layer %d: expected 1 to %d, found %d",
                            i + 1, MNIST_FAST_MAX_UNITS, c->hidden[i]);
     if (c->batch < 1 || c->batch > MF_MAX_BATCH)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "batch: expected 1 to %d, found %d", MF_MAX_BATCH,
-                       c->batch);
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "batch: expected 1 to %d, found %d", MF_MAX_BATCH, c->batch);
     if (c->shuffle_buffer < 1)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "shuffle buffer: expected at least 1, found %d",
                        c->shuffle_buffer);

@@ -10,18 +10,18 @@ enum { MF_MAX_LAYERS = MNIST_FAST_MAX_HIDDEN + 1, MF_MAX_BATCH = 1 << 20 };
 /* Parameters live packed in 16-column panels for their whole life; nothing is ever packed for a product. */
 struct mf_layer {
     int in, out;
-    int bias_row;               /* in, rounded up to 16: the bias is one more row of w, m and v */
-    int panels;                 /* of out */
-    struct mf_matrix w, m, v;   /* (in, out): weights, Adam's first and second moments */
-    struct mf_matrix wt;        /* (out, in): a copy of w, transposed; not there for the first layer */
+    int bias_row;             /* in, rounded up to 16: the bias is one more row of w, m and v */
+    int panels;               /* of out */
+    struct mf_matrix w, m, v; /* (in, out): weights, Adam's first and second moments */
+    struct mf_matrix wt;      /* (out, in): a copy of w, transposed; not there for the first layer */
 };
 
 /* Where training stands. */
 struct mf_position {
-    int epoch;          /* complete epochs */
-    int batch;          /* batches of the epoch that is under way */
-    uint64_t step;      /* Adam steps in all */
-    double loss;        /* sums over the epoch that is under way */
+    int epoch;     /* complete epochs */
+    int batch;     /* batches of the epoch that is under way */
+    uint64_t step; /* Adam steps in all */
+    double loss;   /* sums over the epoch that is under way */
     uint64_t correct;
 };
 
@@ -46,7 +46,7 @@ struct mnist_fast {
 /* Takes the memory for the layers that config names; every parameter is zero. */
 mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_machine *machine,
                                     mnist_fast **network, mnist_fast_error *error);
-void mf_network_initialise(mnist_fast *network); /* Glorot uniform from config.seed, zero biases */
+void mf_network_initialise(mnist_fast *network);         /* Glorot uniform from config.seed, zero biases */
 void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w */
 
 /* Tensors in file order: 0.weight (out, in), 0.bias (out), 2.weight, ... as PyTorch's nn.Sequential names them. */
@@ -57,8 +57,8 @@ struct mf_tensor {
 enum mf_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2 };
 int mf_tensor_count(const mnist_fast *network); /* 2 * layers */
 struct mf_tensor mf_tensor_describe(const mnist_fast *network, int tensor);
-size_t mf_tensor_size(const mnist_fast *network, int tensor); /* elements */
-void mf_tensor_get(const mnist_fast *network, int tensor, enum mf_kind kind, float *values);       /* row-major */
+size_t mf_tensor_size(const mnist_fast *network, int tensor);                                /* elements */
+void mf_tensor_get(const mnist_fast *network, int tensor, enum mf_kind kind, float *values); /* row-major */
 void mf_tensor_set(mnist_fast *network, int tensor, enum mf_kind kind, const float *values); /* row-major */
 
 #endif

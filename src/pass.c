@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin,
-               size_t end, int row)
+void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
+               int row)
 {
     for (size_t i = begin; i < end; i++, row++) {
         const size_t image = order ? order[i] : i;
@@ -97,8 +97,8 @@ void mf_pass_rows(mnist_fast *network, const struct mf_rows *rows, struct mf_clo
 {
     const int count = rows->end - rows->begin, blocks = (count + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
     for (int b = 0; b < blocks; b++)
-        pass_block(network, rows, rows->begin + mf_share(count, b, blocks), rows->begin + mf_share(count, b + 1, blocks),
-                   clock);
+        pass_block(network, rows, rows->begin + mf_share(count, b, blocks),
+                   rows->begin + mf_share(count, b + 1, blocks), clock);
 }
 
 void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size_t end, int samples,
@@ -174,7 +174,8 @@ void mf_measure_density(mnist_fast *n, int samples, double density[MF_BLOCKS])
     struct mf_lists *lists = &n->workspace->lists[0];
     lists->depth = samples;
     for (int b = 0; b < MF_BLOCKS; b++) {
-        const int begin = b * MF_LIST_BLOCK, end = begin + MF_LIST_BLOCK < MF_INPUTS ? begin + MF_LIST_BLOCK : MF_INPUTS;
+        const int begin = b * MF_LIST_BLOCK,
+                  end = begin + MF_LIST_BLOCK < MF_INPUTS ? begin + MF_LIST_BLOCK : MF_INPUTS;
         n->kernels->list_pixels(n->workspace->pixels, samples, begin, end, lists);
         const int tiles = tiles_of(n, end - begin);
         density[b] = (double)count_listed(lists, tiles) / tiles / samples;

@@ -5,9 +5,17 @@
 const char *mf_phase_name(enum mf_phase phase)
 {
     static const char *const name[MF_PHASES] = {
-        "gather",       "lists",          "forward, layer 1",          "forward, other layers",
-        "softmax",      "input gradient", "weight gradient, layer 1", "weight gradient, others",
-        "evaluate",     "wait",           "other",
+        "gather",
+        "lists",
+        "forward, layer 1",
+        "forward, other layers",
+        "softmax",
+        "input gradient",
+        "weight gradient, layer 1",
+        "weight gradient, others",
+        "evaluate",
+        "wait",
+        "other",
     };
     return name[phase];
 }

@@ -34,12 +34,15 @@ mnist_fast_status mf_safetensors_length(const char *path, const uint8_t first[8]
         n = n << 8 | first[i];
     }
     if (n <= 8 || n > MAX_HEADER) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: not a safetensors file (expected a header of 9 to %d bytes, "
-                       "found %" PRIu64 "); give a file that --save wrote", path, MAX_HEADER, n);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: not a safetensors file (expected a header of 9 to %d bytes, "
+                       "found %" PRIu64 "); give a file that --save wrote",
+                       path, MAX_HEADER, n);
     }
     if (n > file_size - 8) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: cut short (expected a header of %" PRIu64 " bytes, found %"
-                       PRIu64 "); copy it again", path, n, file_size - 8);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: cut short (expected a header of %" PRIu64 " bytes, found %" PRIu64 "); copy it again", path,
+                       n, file_size - 8);
     }
     *length = (size_t)n;
     return MNIST_FAST_OK;
@@ -80,27 +83,35 @@ static mnist_fast_status read_tensor(const char *path, const char *name, const j
     const char *type = json_string_value(json_object_get(json, "dtype"));
     const json_t *offsets = json_object_get(json, "data_offsets");
     if (json_object_size(json) != 3 || !type || json_array_size(offsets) != 2) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" is not described as it should be (expected "
-                       "dtype, shape and data_offsets); write it again", path, mf_printable(name).text);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: tensor \"%s\" is not described as it should be (expected "
+                       "dtype, shape and data_offsets); write it again",
+                       path, mf_printable(name).text);
     }
     if (strcmp(type, "F32") != 0) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has the wrong type (expected F32, found %s); "
-                       "convert it", path, mf_printable(name).text, mf_printable(type).text);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: tensor \"%s\" has the wrong type (expected F32, found %s); "
+                       "convert it",
+                       path, mf_printable(name).text, mf_printable(type).text);
     }
     uint64_t size;
     if (!read_number(json_array_get(offsets, 0), 0, &tensor->begin) ||
         !read_number(json_array_get(offsets, 1), 0, &tensor->end) || tensor->begin > tensor->end) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has bad data_offsets (expected two ascending "
-                       "whole numbers); copy it again", path, mf_printable(name).text);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: tensor \"%s\" has bad data_offsets (expected two ascending "
+                       "whole numbers); copy it again",
+                       path, mf_printable(name).text);
     }
     if (tensor->end > data_size) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: cut short (expected %" PRIu64 " bytes of data or more, found %"
-                       PRIu64 "); copy it again", path, tensor->end, data_size);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: cut short (expected %" PRIu64 " bytes of data or more, found %" PRIu64 "); copy it again",
+                       path, tensor->end, data_size);
     }
     if (!read_shape(json_object_get(json, "shape"), data_size, tensor, &size) || tensor->end - tensor->begin != size) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" has a shape that doesn't fit (expected one or "
-                       "two dimensions and %" PRIu64 " bytes in all); copy it again", path, mf_printable(name).text,
-                       tensor->end - tensor->begin);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: tensor \"%s\" has a shape that doesn't fit (expected one or "
+                       "two dimensions and %" PRIu64 " bytes in all); copy it again",
+                       path, mf_printable(name).text, tensor->end - tensor->begin);
     }
     return MNIST_FAST_OK;
 }
@@ -110,7 +121,8 @@ static mnist_fast_status check_metadata(const char *path, const json_t *metadata
     bool strings = json_is_object(metadata);
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)metadata, key, value) {
+    json_object_foreach((json_t *)metadata, key, value)
+    {
         strings = strings && json_is_string(value);
     }
     return strings ? MNIST_FAST_OK
@@ -134,15 +146,17 @@ static mnist_fast_status check_cover(const char *path, uint64_t data_size, struc
     for (size_t i = 0; i < header->count; i++) {
         const struct mf_safetensor *tensor = &header->tensor[i];
         if (tensor->begin != covered) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" %s (expected byte %" PRIu64 ", found %"
-                           PRIu64 "); copy it again", path, mf_printable(tensor->name).text,
+            return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                           "%s: tensor \"%s\" %s (expected byte %" PRIu64 ", found %" PRIu64 "); copy it again", path,
+                           mf_printable(tensor->name).text,
                            tensor->begin < covered ? "overlaps another" : "follows a gap", covered, tensor->begin);
         }
         covered = tensor->end;
     }
     if (covered != data_size) {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: bytes left over (expected %" PRIu64 " bytes of data, found %"
-                       PRIu64 "); copy it again", path, covered, data_size);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: bytes left over (expected %" PRIu64 " bytes of data, found %" PRIu64 "); copy it again",
+                       path, covered, data_size);
     }
     return MNIST_FAST_OK;
 }
@@ -153,8 +167,10 @@ mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_
     *header = (struct mf_safetensors){0};
     /* The text begins with the object itself: white space is allowed after it alone. */
     if (text[0] != '{') {
-        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: not a safetensors file (expected a header that begins with "
-                       "'{'); give a file that --save wrote", path);
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: not a safetensors file (expected a header that begins with "
+                       "'{'); give a file that --save wrote",
+                       path);
     }
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
@@ -176,7 +192,8 @@ mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_
     }
     const char *name;
     json_t *value;
-    json_object_foreach(json, name, value) {
+    json_object_foreach(json, name, value)
+    {
         if (strcmp(name, metadata_key) == 0) {
             status = check_metadata(path, value, error);
         } else {

@@ -66,7 +66,7 @@ EMULATED void emulated_storeu(void *p, __m512 a)
 #undef _mm512_cmp_ps_mask
 #define _mm512_cmp_ps_mask(a, b, how) ((how) == _CMP_GT_OQ ? (a) > (b) : (a) == (b))
 #define _mm512_mask_blend_ps emulated_select
-#define _mm512_abs_ps(x) ((__m512)((emulated_ints)(x) & 0x7fffffff))
+#define _mm512_abs_ps(x) ((__m512)((emulated_ints)(x)&0x7fffffff))
 #define _mm512_cvtepu8_epi32(bytes) (bytes)
 #define _mm512_cvtepi32_ps emulated_bytes_to_floats /* avx512.c converts bytes alone */
 #define _mm512_set_epi32(p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a) a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p

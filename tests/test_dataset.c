@@ -253,9 +253,9 @@ static const struct {
     double share;
     size_t held;
 } splits[] = {
-    {60000, 0.1, 6000}, {60000, 0, 0}, {60000, 0.5, 30000}, {1, 0, 0},          {1, 0.9, 0}, {2, 0.5, 1},
-    {2, 0.99, 1},       {10, 0.05, 1}, {10, 0.04, 0},       {10, 0.999, 9},     {7, 0.6, 4}, {1000, 1e-9, 0},
-    {999, 1 / 3., 333},
+    {60000, 0.1, 6000}, {60000, 0, 0},   {60000, 0.5, 30000}, {1, 0, 0},     {1, 0.9, 0},
+    {2, 0.5, 1},        {2, 0.99, 1},    {10, 0.05, 1},       {10, 0.04, 0}, {10, 0.999, 9},
+    {7, 0.6, 4},        {1000, 1e-9, 0}, {999, 1 / 3., 333},
 };
 
 START_TEST(split_is_disjoint_complete_and_ascending)
@@ -334,8 +334,8 @@ START_TEST(split_refuses)
     static const struct {
         size_t count;
         double share;
-    } wrong[] = {{0, 0.1}, {SIZE_MAX, 0.1}, {(size_t)1 << 31, 0.1}, {100, 1}, {100, -0.1}, {100, 2}, {100, NAN},
-                 {100, INFINITY}};
+    } wrong[] = {{0, 0.1}, {SIZE_MAX, 0.1}, {(size_t)1 << 31, 0.1}, {100, 1}, {100, -0.1},
+                 {100, 2}, {100, NAN},      {100, INFINITY}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct mf_split split;
         memset(&split, 0x55, sizeof split);

@@ -321,11 +321,7 @@ static const struct {
     int count;
     int hidden[MNIST_FAST_MAX_HIDDEN];
 } shapes[] = {
-    {1, {1}},
-    {2, {7, 5}},
-    {3, {16, 17, 33}},
-    {1, {500}},
-    {16, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
+    {1, {1}}, {2, {7, 5}}, {3, {16, 17, 33}}, {1, {500}}, {16, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -534,8 +530,8 @@ START_TEST(cut_file_is_refused)
     const bool checkpoint = _i;
     mnist_fast *network = new_network((const int[]){1, 2}, 2);
     fill(network, 5);
-    ck_assert_int_eq(
-        mf_model_write(network, path, checkpoint ? &(const struct mf_checkpoint){7} : NULL, &error), MNIST_FAST_OK);
+    ck_assert_int_eq(mf_model_write(network, path, checkpoint ? &(const struct mf_checkpoint){7} : NULL, &error),
+                     MNIST_FAST_OK);
     const struct bytes file = read_file(path);
     for (size_t size = file.size; size-- > 0; size -= support_short && size > 11 ? 11 : 0) {
         support_case("cut at %zu of %zu", size, file.size);
@@ -553,8 +549,8 @@ START_TEST(flipped_bit_is_refused)
     const bool checkpoint = _i;
     mnist_fast *network = new_network((const int[]){1, 2}, 2);
     fill(network, 6);
-    ck_assert_int_eq(
-        mf_model_write(network, path, checkpoint ? &(const struct mf_checkpoint){7} : NULL, &error), MNIST_FAST_OK);
+    ck_assert_int_eq(mf_model_write(network, path, checkpoint ? &(const struct mf_checkpoint){7} : NULL, &error),
+                     MNIST_FAST_OK);
     const struct bytes file = read_file(path);
     uint64_t length;
     memcpy(&length, file.data, sizeof length);
@@ -661,13 +657,13 @@ static const struct {
     {"no bias", "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,1]", "[3136,3176]") "}", 3176,
      "\"0.bias\" is missing"},
     {"a bias with two dimensions",
-     "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,1]", "[3136,3176]") ","
-     ENTRY("0.bias", "[1,1]", "[3176,3180]") "," ENTRY("2.bias", "[10]", "[3180,3220]") "}", 3220,
-     "\"0.bias\" has the wrong shape"},
+     "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,1]", "[3136,3176]") "," ENTRY(
+         "0.bias", "[1,1]", "[3176,3180]") "," ENTRY("2.bias", "[10]", "[3180,3220]") "}",
+     3220, "\"0.bias\" has the wrong shape"},
     {"a bias too long",
-     "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,1]", "[3136,3176]") ","
-     ENTRY("0.bias", "[2]", "[3176,3184]") "," ENTRY("2.bias", "[10]", "[3184,3224]") "}", 3224,
-     "\"0.bias\" has the wrong shape"},
+     "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,1]", "[3136,3176]") "," ENTRY(
+         "0.bias", "[2]", "[3176,3184]") "," ENTRY("2.bias", "[10]", "[3184,3224]") "}",
+     3224, "\"0.bias\" has the wrong shape"},
     {"other images", "{" ENTRY("0.weight", "[1,783]", "[0,3132]") "}", 3132, "found (1, 783)"},
     {"transposed", "{" ENTRY("0.weight", "[784,1]", "[0,3136]") "}", 3136, "found (784, 1)"},
     {"a vector", "{" ENTRY("0.weight", "[784]", "[0,3136]") "}", 3136, "found (784, 0)"},
@@ -688,12 +684,18 @@ static const struct {
     {"half a checksum", "{\"__metadata__\":{\"crc32\":\"0", 0, "not JSON"},
     {"no seed", "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\"}}", 0,
      "none, of seed;"},
-    {"a seed too large", "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
-     "\"seed\":\"18446744073709551616\"}}", 0, "none, of seed;"},
-    {"a negative seed", "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
-     "\"seed\":\"-1\"}}", 0, "none, of seed;"},
-    {"no number of images", "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
-     "\"seed\":\"1\",\"batch\":\"2147483648\"}}", 0, "none, of batch;"},
+    {"a seed too large",
+     "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
+     "\"seed\":\"18446744073709551616\"}}",
+     0, "none, of seed;"},
+    {"a negative seed",
+     "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
+     "\"seed\":\"-1\"}}",
+     0, "none, of seed;"},
+    {"no number of images",
+     "{\"__metadata__\":{\"crc32\":\"00000000\",\"mnist_fast\":\"1\",\"kind\":\"model\","
+     "\"seed\":\"1\",\"batch\":\"2147483648\"}}",
+     0, "none, of batch;"},
 };
 enum { LIES = sizeof lies / sizeof *lies };
 
@@ -903,7 +905,7 @@ END_TEST
 /* Saves over an old file and to a new name; both must fail and leave nothing. */
 static void expect_save_fails(const mnist_fast *network, struct bytes old, const char *words)
 {
-    for (int new = 0; new < 2; new++) {
+    for (int new = 0; new < 2; new ++) {
         const char *name = new ? within("new") : path;
         calls.writes = calls.fsyncs = 0;
         const mnist_fast_status status = mnist_fast_save(network, name, &error);

@@ -35,8 +35,8 @@ START_TEST(random_is_a_word_of_the_block)
 {
     static const uint64_t seeds[] = {0, 1, UINT64_C(0x123456789abcdef0), UINT64_MAX};
     static const uint32_t streams[] = {0, MF_STREAM_SPLIT, MF_STREAM_ORDER + 4, UINT32_MAX};
-    static const uint64_t indices[] = {0, 1, 2, 3, 4, 59999, UINT64_C(0x400000000), UINT64_C(0x123456789abcdef3),
-                                       UINT64_MAX};
+    static const uint64_t indices[] = {
+        0, 1, 2, 3, 4, 59999, UINT64_C(0x400000000), UINT64_C(0x123456789abcdef3), UINT64_MAX};
     for (int s = 0; s < 4; s++) {
         for (int t = 0; t < 4; t++) {
             for (int i = 0; i < 9; i++) {
