@@ -262,7 +262,7 @@ static void NAME(scale)(const uint8_t *pixels, int begin, int end, struct mf_mat
                     v_pixels(pixels + (size_t)i * MF_INPUTS + k) / v_set(255.0f));
 }
 
-/* Eight pixels at a time: which of them has ink in any of the rows. */
+/* Eight pixels in one word: whether any has ink is one comparison, and rows are joined by one or. */
 INLINE uint64_t eight(const uint8_t *pixels)
 {
     uint64_t word;

@@ -39,8 +39,8 @@ static int terminal_columns(void)
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     const char *columns = getenv("COLUMNS");
-    const int number = columns ? atoi(columns) : 0;
-    return number > 0 ? number : 80;
+    const long number = columns ? strtol(columns, NULL, 10) : 0;
+    return number > 0 && number <= 1000 ? (int)number : 80;
 }
 
 void mf_progress_show(struct mf_progress_bar *bar, const mnist_fast_progress *progress)
