@@ -227,7 +227,10 @@ tsan: ## the tests under ThreadSanitizer (clang and libomp)
 bench: ## every benchmark; BENCH_FLAGS='--benchmark_filter=forward'
 	$(setup) build bench
 	$(again) data benches
-	@set -e; for bench in $(GOOGLE); do echo "== $$bench"; $$bench $(BENCH_FLAGS); done
+	@set -e; for bench in $(GOOGLE); do \
+	    echo "== $$bench"; \
+	    $$bench --benchmark_out=$$bench.json $(BENCH_FLAGS); \
+	done
 
 bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='--isa avx2 --threads 2'
 	$(setup) build bench

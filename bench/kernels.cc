@@ -2,9 +2,15 @@
  *
  * m, k and n are the sizes of the product m x k times k x n. The scalar kernels are so slow that they get a part of m;
  * their rates compare all the same. A kernel is timed only after a part of its result was found equal to scalar's, bit
- * for bit. Sparse kernels are timed with the making of their lists, as a training step does it; their FLOP/s count the
- * skipped zeros. */
+ * for bit. Kernels with lists are timed with the making of the lists, as a training step does it; their FLOP/s count
+ * the skipped zeros.
+ *
+ * Where the operands are: names that end in /L1 and /L2 are products small enough for that cache; /memory takes other
+ * operands each time, twice as many as the last-level cache holds; all others repeat one product at its real size,
+ * and their label says how large its operands are and which cache holds them. */
 #include "common.h"
+
+#include <deque>
 
 namespace
 {
@@ -66,17 +72,71 @@ struct Lists {
     Buffer<int> count{MF_LIST_BLOCK};
     Buffer<int32_t> offset;
     Buffer<float> value;
+    Buffer<uint64_t> place;
     mf_lists lists;
 
     explicit Lists(int depth)
         : offset(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + MF_LIST_AHEAD),
-          value(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + MF_PANEL)
+          value(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + MF_PANEL),
+          place(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + 1)
     {
         lists.depth = depth;
         lists.count = count.get();
         lists.offset = offset.get();
         lists.value = value.get();
+        lists.place = place.get();
     }
+};
+
+/* What a product knows of its left operand. */
+enum Left { DENSE, LISTED, SPARSE };
+
+/* Where the operands are before a run. */
+enum Where { WARM, MEMORY };
+
+double cache_bytes(int level)
+{
+    const long bytes = sysconf(level == 1   ? _SC_LEVEL1_DCACHE_SIZE
+                               : level == 2 ? _SC_LEVEL2_CACHE_SIZE
+                                            : _SC_LEVEL3_CACHE_SIZE);
+    return bytes > 0 ? static_cast<double>(bytes) : 0;
+}
+
+std::string place_of(double bytes, Where where)
+{
+    char text[64];
+    const char *place = "memory";
+    for (int level = 3; where == WARM && level > 0; level--)
+        if (bytes <= cache_bytes(level))
+            place = level == 1 ? "L1" : level == 2 ? "L2" : "L3";
+    std::snprintf(text, sizeof text, "operands: %.3g MB in %s", bytes / 1e6, place);
+    return text;
+}
+
+/* One set of operands that stays where it is, or so many that none is in a cache when its turn comes. */
+template <typename Operands> class Sets
+{
+  public:
+    template <typename... Arguments> Sets(Where where, double bytes, Arguments... arguments)
+    {
+        const double last = std::max(cache_bytes(3), 8e6);
+        const int count = where == MEMORY ? static_cast<int>(2 * last / bytes) + 2 : 1;
+        for (int i = 0; i < count; i++)
+            sets_.emplace_back(arguments...);
+    }
+    Operands &first()
+    {
+        return sets_.front();
+    }
+    Operands &next()
+    {
+        next_ = (next_ + 1) % sets_.size();
+        return sets_[next_];
+    }
+
+  private:
+    std::deque<Operands> sets_;
+    size_t next_ = 0;
 };
 
 const mf_adam adam = {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 31.6f, 1e-7f};
@@ -131,92 +191,158 @@ template <typename Block> void by_blocks(int count, Block block)
         block(begin, std::min(begin + MF_LIST_BLOCK, count));
 }
 
-void forward(benchmark::State &state, const mf_kernels *isa, bool sparse, int samples, int in, int out)
+/* As much of it is zero as behind a ReLU in training: a third, more in some columns than in others. */
+void thin(Matrix &matrix, int rows, int columns, Random &random)
 {
+    for (int j = 0; j < columns; j++) {
+        const uint64_t share = random.bits() % 67;
+        for (int i = 0; i < rows; i++)
+            if (random.bits() % 100 < share)
+                matrix.at(i, j) = 0;
+    }
+}
+
+struct ForwardOperands {
     Random random;
-    Matrix x(samples, in), w(in, out), bias(in, out), y(samples, out), expected(samples, out);
-    Lists lists(in);
+    Matrix x, w, bias, y;
     mf_forward op = {};
-    if (sparse)
-        scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
-    else
-        x.fill(random, 0.0f);
-    op.x = x.view();
-    op.lists = &lists.lists;
-    op.w = w.fill(random, -1.0f, 0.07f).view();
-    op.bias = bias.view().data;
-    op.y = y.view();
-    op.in = in;
-    op.panels = y.panels();
-    op.relu = true;
-    const auto run = [&] {
-        if (sparse)
-            by_blocks(samples, [&](int begin, int end) {
-                isa->list_samples(images().pixels.data(), begin, end, &lists.lists);
-                isa->forward_sparse(&op, begin, end);
-            });
+
+    ForwardOperands(Left left, int samples, int in, int out)
+        : x(samples, in), w(in, out), bias(in, out), y(samples, out)
+    {
+        if (left == SPARSE)
+            scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
         else
-            by_blocks(samples, [&](int begin, int end) { isa->forward(&op, begin, end); });
+            x.fill(random, 0.0f);
+        if (left == LISTED)
+            thin(x, samples, in, random);
+        op.x = x.view();
+        op.w = w.fill(random, -1.0f, 0.07f).view();
+        op.bias = bias.view().data;
+        op.y = y.view();
+        op.in = in;
+        op.panels = y.panels();
+        op.relu = true;
+    }
+};
+
+void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int samples, int in, int out)
+{
+    const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * in * out + 1.0 * samples * out);
+    Sets<ForwardOperands> sets(where, bytes, left, samples, in, out);
+    Lists lists(in);
+    const auto run = [&] {
+        mf_forward op = sets.next().op;
+        op.lists = left == DENSE ? nullptr : &lists.lists;
+        by_blocks(samples, [&](int begin, int end) {
+            if (left == SPARSE)
+                isa->list_samples(images().pixels.data(), begin, end, &lists.lists);
+            if (left == LISTED)
+                isa->list_columns(op.x, in, begin, end, &lists.lists);
+            (left == SPARSE ? isa->forward_sparse : isa->forward)(&op, begin, end);
+        });
     };
     const int checked = std::min(samples, 5);
+    Matrix expected(samples, out);
+    for (int i = 0; where == MEMORY && i < 200; i++)
+        run(); /* all sets have a result before one of them is looked at */
     measure(state, isa, flop_of(samples, in, out), 0, run, [&] {
+        ForwardOperands &set = sets.first();
+        mf_forward op = set.op;
         op.y = expected.view();
         scalar_isa->forward(&op, 0, checked);
         scalar_isa->forward(&op, samples - checked, samples);
-        op.y = y.view();
-        return y.same(expected, 0, checked) && y.same(expected, samples - checked, samples);
+        return set.y.same(expected, 0, checked) && set.y.same(expected, samples - checked, samples);
     });
-    if (sparse)
-        state.SetLabel(kind_of_images());
+    state.SetLabel((left == SPARSE ? std::string(kind_of_images()) + ", " : "") + place_of(bytes, where));
 }
 
-void input_gradient(benchmark::State &state, const mf_kernels *isa, int samples, int out, int in)
-{
+struct InputGradientOperands {
     Random random;
-    Matrix dz(samples, out), wt(out, in), h(samples, in), dx(samples, in), expected(samples, in);
+    Matrix dz, wt, h, dx;
     mf_input_gradient op = {};
-    op.dz = dz.fill(random, -1.0f, 0.001f).view();
-    op.wt = wt.fill(random, -1.0f, 0.07f).view();
-    op.h = h.fill(random, 0.0f).view();
-    op.dx = dx.view();
-    op.out = out;
-    op.panels = dx.panels();
-    const int checked = std::min(samples, 5);
-    measure(
-        state, isa, flop_of(samples, out, in), 0,
-        [&] { by_blocks(samples, [&](int begin, int end) { isa->input_gradient(&op, begin, end); }); },
-        [&] {
-            op.dx = expected.view();
-            scalar_isa->input_gradient(&op, 0, checked);
-            scalar_isa->input_gradient(&op, samples - checked, samples);
-            op.dx = dx.view();
-            return dx.same(expected, 0, checked) && dx.same(expected, samples - checked, samples);
+
+    InputGradientOperands(Left left, int samples, int out, int in)
+        : dz(samples, out), wt(out, in), h(samples, in), dx(samples, in)
+    {
+        dz.fill(random, -1.0f, 0.001f);
+        if (left == LISTED)
+            thin(dz, samples, out, random);
+        op.dz = dz.view();
+        op.wt = wt.fill(random, -1.0f, 0.07f).view();
+        op.h = h.fill(random, 0.0f).view();
+        op.dx = dx.view();
+        op.out = out;
+        op.panels = dx.panels();
+    }
+};
+
+void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int samples, int out,
+                    int in)
+{
+    const double bytes = sizeof(float) * (1.0 * samples * out + 1.0 * in * out + 2.0 * samples * in);
+    Sets<InputGradientOperands> sets(where, bytes, left, samples, out, in);
+    Lists lists(out);
+    const auto run = [&] {
+        mf_input_gradient op = sets.next().op;
+        op.lists = left == DENSE ? nullptr : &lists.lists;
+        by_blocks(samples, [&](int begin, int end) {
+            if (left == LISTED)
+                isa->list_columns(op.dz, out, begin, end, &lists.lists);
+            isa->input_gradient(&op, begin, end);
         });
+    };
+    const int checked = std::min(samples, 5);
+    Matrix expected(samples, in);
+    for (int i = 0; where == MEMORY && i < 200; i++)
+        run();
+    measure(state, isa, flop_of(samples, out, in), 0, run, [&] {
+        InputGradientOperands &set = sets.first();
+        mf_input_gradient op = set.op;
+        op.dx = expected.view();
+        scalar_isa->input_gradient(&op, 0, checked);
+        scalar_isa->input_gradient(&op, samples - checked, samples);
+        return set.dx.same(expected, 0, checked) && set.dx.same(expected, samples - checked, samples);
+    });
+    state.SetLabel(place_of(bytes, where));
 }
+
+struct WeightGradientOperands {
+    Random random;
+    Matrix x, dz, w, m, v;
+    mf_weight_gradient op = {};
+
+    WeightGradientOperands(Left left, int in, int samples, int out)
+        : x(samples, left == SPARSE ? static_cast<int>(MF_INPUTS) : in), dz(samples, out), w(in, out), m(in, out),
+          v(in, out)
+    {
+        if (left == SPARSE)
+            scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
+        else
+            x.fill(random, 0.0f);
+        op.x = x.view();
+        op.dz = dz.fill(random, -1.0f, 0.001f).view();
+        op.samples = samples;
+        op.w = w.view();
+        op.m = m.view();
+        op.v = v.view();
+        op.adam = adam;
+    }
+};
 
 /* Dense: groups of panels outside, 16 rows inside; sparse the other way round, as a training step does it. */
-void weight_gradient(benchmark::State &state, const mf_kernels *isa, bool sparse, int in, int samples, int out)
+void weight_gradient(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int in, int samples,
+                     int out)
 {
-    Random random;
-    Matrix x(samples, sparse ? MF_INPUTS : in), dz(samples, out), expected_m(in, out), expected_v(in, out),
-        expected_w(in, out), m(in, out), v(in, out), w(in, out);
+    const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * samples * out + 3.0 * in * out);
+    Sets<WeightGradientOperands> sets(where, bytes, left, in, samples, out);
     Lists lists(samples);
-    mf_weight_gradient op = {};
-    if (sparse)
-        scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
-    else
-        x.fill(random, 0.0f);
-    op.x = x.view();
-    op.lists = &lists.lists;
-    op.dz = dz.fill(random, -1.0f, 0.001f).view();
-    op.samples = samples;
-    op.w = w.view();
-    op.m = m.view();
-    op.v = v.view();
-    op.adam = adam;
-    const int panels = w.panels();
+    const int panels = panels_of(out);
+    bool checking = true;
     const auto run = [&] {
-        if (sparse)
+        mf_weight_gradient op = (checking ? sets.first() : sets.next()).op;
+        op.lists = &lists.lists;
+        if (left == SPARSE)
             by_blocks(in, [&](int begin, int end) {
                 isa->list_pixels(images().pixels.data(), samples, begin, end, &lists.lists);
                 isa->weight_gradient_sparse(&op, begin, end, 0, panels);
@@ -228,23 +354,25 @@ void weight_gradient(benchmark::State &state, const mf_kernels *isa, bool sparse
                                          std::min(first + isa->tile_panels, panels));
     };
     measure(state, isa, flop_of(in, samples, out), 0, run, [&] {
+        checking = false;
+        const Matrix expected_w(in, out), expected_m(in, out), expected_v(in, out);
+        const WeightGradientOperands &set = sets.first();
+        mf_weight_gradient op = set.op;
         op.w = expected_w.view();
         op.m = expected_m.view();
         op.v = expected_v.view();
         bool same = true;
-        for (int begin : {0, (in - 1) / MF_PANEL * MF_PANEL}) {
+        const int last = (in - 1) / MF_PANEL * MF_PANEL;
+        for (int begin = 0; begin <= last;
+             begin += std::max(last, 1)) { /* the first rows, and those of the last panel */
             const int end = std::min(begin + 3, in);
             scalar_isa->weight_gradient(&op, begin, end, 0, panels);
-            same = same && w.same(expected_w, begin, end) && m.same(expected_m, begin, end) &&
-                   v.same(expected_v, begin, end);
+            same = same && set.w.same(expected_w, begin, end) && set.m.same(expected_m, begin, end) &&
+                   set.v.same(expected_v, begin, end);
         }
-        op.w = w.view();
-        op.m = m.view();
-        op.v = v.view();
         return same;
     });
-    if (sparse)
-        state.SetLabel(kind_of_images());
+    state.SetLabel((left == SPARSE ? std::string(kind_of_images()) + ", " : "") + place_of(bytes, where));
 }
 
 void bias_gradient(benchmark::State &state, const mf_kernels *isa, int samples, int out)
@@ -310,7 +438,7 @@ void scale(benchmark::State &state, const mf_kernels *isa, int samples)
         });
 }
 
-/* Lists differ from one instruction set to the next; forward_sparse and weight_gradient_sparse check what they give. */
+/* Lists differ from one instruction set to the next; the products that read them check what they give. */
 void lists(benchmark::State &state, const mf_kernels *isa, bool of_pixels, int samples)
 {
     Lists lists(of_pixels ? samples : static_cast<int>(MF_INPUTS));
@@ -327,6 +455,21 @@ void lists(benchmark::State &state, const mf_kernels *isa, bool of_pixels, int s
         },
         [] { return true; });
     state.SetLabel(kind_of_images());
+}
+
+void list_columns(benchmark::State &state, const mf_kernels *isa, int samples, int columns)
+{
+    Random random;
+    Matrix x(samples, columns);
+    thin(x.fill(random, 0.0f), samples, columns, random);
+    Lists lists(columns);
+    measure(
+        state, isa, 0, sizeof(float) * 1.0 * samples * columns,
+        [&] {
+            by_blocks(samples,
+                      [&](int begin, int end) { isa->list_columns(x.view(), columns, begin, end, &lists.lists); });
+        },
+        [] { return true; });
 }
 
 /* The copy of a layer's weights for the input gradient. */
@@ -387,21 +530,46 @@ void add_all(const mf_kernels *isa)
         add("fma_peak", isa, "", peak);
     const int in[] = {MF_INPUTS, HIDDEN, HIDDEN}, out[] = {HIDDEN, HIDDEN, MF_CLASSES};
     for (int l = 0; l < 3; l++)
-        add("forward", isa, sizes_of(samples, in[l], out[l]), forward, false, samples, in[l], out[l]);
-    add("forward_sparse", isa, sizes_of(samples, MF_INPUTS, HIDDEN), forward, true, samples, MF_INPUTS, HIDDEN);
+        add("forward", isa, sizes_of(samples, in[l], out[l]), forward, DENSE, WARM, samples, in[l], out[l]);
+    add("forward_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, LISTED, WARM, samples, HIDDEN, HIDDEN);
+    add("forward_sparse", isa, sizes_of(samples, MF_INPUTS, HIDDEN), forward, SPARSE, WARM, samples, MF_INPUTS, HIDDEN);
     for (int l = 2; l > 0; l--)
-        add("input_gradient", isa, sizes_of(samples, out[l], in[l]), input_gradient, samples, out[l], in[l]);
+        add("input_gradient", isa, sizes_of(samples, out[l], in[l]), input_gradient, DENSE, WARM, samples, out[l],
+            in[l]);
+    add("input_gradient_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, LISTED, WARM, samples, HIDDEN,
+        HIDDEN);
     for (int l = 2; l >= (is_scalar ? 1 : 0); l--) { /* in scalar's part, layers 0 and 1 are the same */
         const int rows = is_scalar ? static_cast<int>(MF_PANEL) : in[l];
-        add("weight_gradient", isa, sizes_of(rows, BATCH, out[l]), weight_gradient, false, rows, BATCH, out[l]);
+        add("weight_gradient", isa, sizes_of(rows, BATCH, out[l]), weight_gradient, DENSE, WARM, rows, BATCH, out[l]);
     }
-    add("weight_gradient_sparse", isa, sizes_of(MF_INPUTS, BATCH, HIDDEN), weight_gradient, true, MF_INPUTS, BATCH,
-        HIDDEN);
+    add("weight_gradient_sparse", isa, sizes_of(MF_INPUTS, BATCH, HIDDEN), weight_gradient, SPARSE, WARM, MF_INPUTS,
+        BATCH, HIDDEN);
+    if (!is_scalar) {
+        /* odd ones: partial tiles and panels everywhere */
+        add("forward", isa, sizes_of(97, 501, 37), forward, DENSE, WARM, 97, 501, 37);
+        add("input_gradient", isa, sizes_of(97, 37, 501), input_gradient, DENSE, WARM, 97, 37, 501);
+        add("weight_gradient", isa, sizes_of(501, 97, 37), weight_gradient, DENSE, WARM, 501, 97, 37);
+        /* the same loops from each cache, and from memory */
+        const int rows = 2 * isa->tile_rows, columns = isa->tile_panels * MF_PANEL;
+        add("forward", isa, sizes_of(rows, 96, columns) + "/L1", forward, DENSE, WARM, rows, 96, columns);
+        add("forward", isa, sizes_of(48, 240, 240) + "/L2", forward, DENSE, WARM, 48, 240, 240);
+        add("forward", isa, sizes_of(BATCH, HIDDEN, HIDDEN) + "/memory", forward, DENSE, MEMORY, BATCH, HIDDEN, HIDDEN);
+        add("input_gradient", isa, sizes_of(rows, 96, columns) + "/L1", input_gradient, DENSE, WARM, rows, 96, columns);
+        add("input_gradient", isa, sizes_of(48, 240, 240) + "/L2", input_gradient, DENSE, WARM, 48, 240, 240);
+        add("input_gradient", isa, sizes_of(BATCH, HIDDEN, HIDDEN) + "/memory", input_gradient, DENSE, MEMORY, BATCH,
+            HIDDEN, HIDDEN);
+        add("weight_gradient", isa, sizes_of(MF_PANEL, 120, columns) + "/L1", weight_gradient, DENSE, WARM,
+            static_cast<int>(MF_PANEL), 120, columns);
+        add("weight_gradient", isa, sizes_of(96, 500, 48) + "/L2", weight_gradient, DENSE, WARM, 96, 500, 48);
+        add("weight_gradient", isa, sizes_of(HIDDEN, BATCH, HIDDEN) + "/memory", weight_gradient, DENSE, MEMORY, HIDDEN,
+            BATCH, HIDDEN);
+    }
     add("bias_gradient", isa, sizes_of(1, BATCH, HIDDEN), bias_gradient, BATCH, HIDDEN);
     add("softmax", isa, "m:1000", softmax, BATCH);
     add("scale", isa, "m:1000", scale, BATCH);
     add("list_samples", isa, "m:1000", lists, false, BATCH);
     add("list_pixels", isa, "m:1000", lists, true, BATCH);
+    add("list_columns", isa, "m:1000/n:500", list_columns, BATCH, HIDDEN);
     add("transpose", isa, "m:500/n:500", transpose, HIDDEN);
 }
 

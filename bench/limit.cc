@@ -376,7 +376,7 @@ const char *const kernel_names[KERNELS] = {"forward", "input gradient", "weight 
 /* One thread's share of one pass over the batch. */
 void run_kernel(const Work &work, int kernel, size_t thread, size_t threads, Spent *spent)
 {
-    mf_lists *const lists = &work.n->workspace->lists[thread];
+    mf_lists *const lists = &work.n->workspace->lists[thread * static_cast<size_t>(work.n->layers)];
     const size_t hidden = work.hidden_units, rest = work.units.size() - hidden;
     if (kernel == WEIGHT_GRADIENT) {
         weight_gradient(work, hidden * thread / threads, hidden * (thread + 1) / threads, lists, spent);
@@ -387,11 +387,11 @@ void run_kernel(const Work &work, int kernel, size_t thread, size_t threads, Spe
         return;
     }
     const int part = static_cast<int>(thread), parts = static_cast<int>(threads), samples = work.n->workspace->samples;
-    const int first = mf_share(samples, part, parts), rows = mf_share(samples, part + 1, parts) - first;
-    const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK, last = work.n->layers - 1;
+    const int first = mf_share(samples, part, parts), stop = mf_share(samples, part + 1, parts);
+    const int height = mf_block_rows(work.n, stop - first), last = work.n->layers - 1;
     lists->depth = MF_INPUTS;
-    for (int b = 0; b < blocks; b++) {
-        const int begin = first + mf_share(rows, b, blocks), end = first + mf_share(rows, b + 1, blocks);
+    for (int begin = first; begin < stop; begin += height) {
+        const int end = std::min(begin + height, stop);
         if (kernel == FORWARD1) {
             const double start = thread_seconds();
             work.n->kernels->list_samples(work.n->workspace->pixels, begin, end, lists);
@@ -421,7 +421,14 @@ void make_work(Work &work, const mnist_fast_images &images)
     const int samples = n->config.batch;
     mnist_fast_error error;
     must(mf_workspace_reserve(n, samples, &error), error);
-    mf_gather(n->workspace, &images, nullptr, 0, static_cast<size_t>(samples), 0);
+    std::vector<uint8_t> kinds(static_cast<size_t>(samples));
+    std::vector<uint32_t> order(kinds.size()), buffer(kinds.size());
+    for (size_t i = 0; i < kinds.size(); i++) {
+        kinds[i] = mf_kind_of(images.pixels + i * MF_INPUTS, images.labels[i]);
+        order[i] = static_cast<uint32_t>(i);
+    }
+    mf_sort_batches(kinds.data(), kinds.size(), buffer.data(), order.data(), kinds.size());
+    mf_gather(n->workspace, &images, order.data(), 0, kinds.size(), 0);
     mf_clock untimed = {};
     mf_rows rows = {};
     rows.end = rows.batch = samples;

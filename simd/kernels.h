@@ -34,19 +34,23 @@ struct mf_matrix {
     size_t stride;
 };
 
-/* Where the pixels are not zero, for the tiles of one block of output rows. Filled and read by the kernels of one
- * instruction set; the memory is the caller's. depth is the length of the sum: 784 pixels or the samples of a batch. */
+/* Where the left operand is not zero, for the tiles of one block of at most MF_LIST_BLOCK output rows: of each
+ * tile_rows or less. Filled and read by the kernels of one instruction set; the memory is the caller's. depth is the
+ * length of the sum. */
 struct mf_lists {
     int depth;
-    int *count;      /* MF_LIST_BLOCK */
-    int32_t *offset; /* MF_LIST_BLOCK * depth + MF_LIST_AHEAD: 16 * index, index ascending within a tile */
-    float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL */
+    int *count; /* of each tile */
+    /* lists of pixels */
+    int32_t *offset; /* tiles * depth + MF_LIST_AHEAD: 16 * index, index ascending within a tile */
+    float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
+    /* lists of columns */
+    uint64_t *place; /* tiles * depth + 1: (where the column begins in x) << 32 | 16 * index, ascending */
 };
 
 /* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0. */
 struct mf_forward {
     struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
-    const struct mf_lists *lists; /* of these samples; read by the sparse kernel alone */
+    const struct mf_lists *lists; /* of the columns of x; NULL: all terms. For the sparse kernel: of the pixels */
     struct mf_matrix w;           /* (in, out) */
     const float *bias;            /* column j at bias[(j / 16) * w.stride + j % 16] */
     struct mf_matrix y;           /* (samples, out) */
@@ -56,11 +60,12 @@ struct mf_forward {
 
 /* dx = flush(dz · wᵀ) where h > 0, else 0. h is the output of the ReLU whose input gradient this is. */
 struct mf_input_gradient {
-    struct mf_matrix dz; /* (samples, out) */
-    struct mf_matrix wt; /* (out, in) */
-    struct mf_matrix h;  /* (samples, in) */
-    struct mf_matrix dx; /* (samples, in) */
-    int out, panels;     /* panels of in */
+    struct mf_matrix dz;          /* (samples, out) */
+    const struct mf_lists *lists; /* of its columns; NULL: all terms */
+    struct mf_matrix wt;          /* (out, in) */
+    struct mf_matrix h;           /* (samples, in) */
+    struct mf_matrix dx;          /* (samples, in) */
+    int out, panels;              /* panels of in */
 };
 
 /* The constants of one step of Adam (Kingma and Ba 2015, with epsilon outside the root):
@@ -107,6 +112,10 @@ struct mf_kernels {
     /* Lists of the samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_LIST_BLOCK.
      * Up to 16 bytes after the last pixel of the last sample may be read. */
     void (*list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
+
+    /* Lists of the columns of x that are not zero in all samples of a tile, for samples [begin, end), at most
+     * MF_LIST_BLOCK. x has less than 2^32 elements. */
+    void (*list_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists);
 
     void (*forward)(const struct mf_forward *op, int begin, int end);               /* samples */
     void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* the samples of the lists */

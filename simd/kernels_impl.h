@@ -41,7 +41,8 @@ enum source {
     SAMPLES, /* row r of the product is row r of a matrix; the sum runs along it */
     COLUMNS, /* row r of the product is column r of a matrix; the sum runs down the samples */
     ONES,    /* 1 for every term */
-    LISTED   /* the non-zero terms alone, from struct mf_lists */
+    CHOSEN,  /* as SAMPLES, but the terms of a list alone */
+    LISTED   /* the terms of a list, which has their values too */
 };
 enum epilogue { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT };
 
@@ -57,6 +58,8 @@ struct product {
     struct mf_matrix m, v;
     struct mf_adam adam;
 };
+
+typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 INLINE vf flush(vf x)
 {
@@ -119,6 +122,11 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
         const float one = 1.0f;
         for (int k = 0; k < p->depth; k++, b += MF_PANEL)
             TERM(&one, 0, b);
+    } else if (source == CHOSEN) {
+        const uint64_t *place = p->lists->place + (size_t)list * p->depth;
+        const float *a = p->a.data + (size_t)row * MF_PANEL;
+        for (const uint64_t *end = place + p->lists->count[list]; place < end; place++)
+            TERM(a + (*place >> 32), MF_PANEL, b + (uint32_t)*place);
     } else {
         const int32_t *offset = p->lists->offset + (size_t)list * p->depth;
         const float *a = p->lists->value + (size_t)list * TILE_ROWS * p->depth;
@@ -205,21 +213,29 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
 static void NAME(forward)(const struct mf_forward *op, int begin, int end)
 {
     const struct product p = {
-        .a = op->x, .b = op->w, .c = op->y, .depth = op->in, .bias = op->bias, .floor = op->relu ? 0.0f : -INFINITY};
-    product(&p, SAMPLES, FORWARD, begin, end, 0, op->panels);
+        .a = op->x, .lists = op->lists, .b = op->w, .c = op->y, .depth = op->in, .bias = op->bias,
+        .floor = op->relu ? 0.0f : -INFINITY};
+    if (op->lists)
+        product(&p, CHOSEN, FORWARD, begin, end, 0, op->panels);
+    else
+        product(&p, SAMPLES, FORWARD, begin, end, 0, op->panels);
 }
 
 static void NAME(forward_sparse)(const struct mf_forward *op, int begin, int end)
 {
     const struct product p = {
-        .lists = op->lists, .b = op->w, .c = op->y, .depth = op->lists->depth, .bias = op->bias, .floor = op->relu ? 0.0f : -INFINITY};
+        .lists = op->lists, .b = op->w, .c = op->y, .depth = op->lists->depth, .bias = op->bias,
+        .floor = op->relu ? 0.0f : -INFINITY};
     product(&p, LISTED, FORWARD, begin, end, 0, op->panels);
 }
 
 static void NAME(input_gradient)(const struct mf_input_gradient *op, int begin, int end)
 {
-    const struct product p = {.a = op->dz, .b = op->wt, .c = op->dx, .depth = op->out, .h = op->h};
-    product(&p, SAMPLES, INPUT_GRADIENT, begin, end, 0, op->panels);
+    const struct product p = {.a = op->dz, .lists = op->lists, .b = op->wt, .c = op->dx, .depth = op->out, .h = op->h};
+    if (op->lists)
+        product(&p, CHOSEN, INPUT_GRADIENT, begin, end, 0, op->panels);
+    else
+        product(&p, SAMPLES, INPUT_GRADIENT, begin, end, 0, op->panels);
 }
 
 INLINE struct product weight_product(const struct mf_weight_gradient *op)
@@ -295,6 +311,33 @@ static void NAME(list_samples)(const uint8_t *pixels, int begin, int end, struct
     }
 }
 
+/* An element that is not +0 has a bit. */
+static void NAME(list_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+{
+    const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (int t = 0; t < tiles; t++) {
+        const int row = begin + rows * t / tiles, next = begin + rows * (t + 1) / tiles;
+        uint64_t *const first = lists->place + (size_t)t * lists->depth, *place = first;
+        for (int k = 0; k < columns; k += MF_PANEL) {
+            const size_t panel = (size_t)(k / MF_PANEL) * x.stride;
+            _Alignas(64) int32_t any[MF_PANEL];
+            for (int i = 0; i < MF_PANEL; i += LANES) {
+                vi bits = {0};
+                for (int r = row; r < next; r++)
+                    bits |= (vi)v_load(x.data + panel + (size_t)r * MF_PANEL + i);
+                memcpy(any + i, &bits, sizeof bits);
+            }
+            const int width = columns - k < MF_PANEL ? columns - k : MF_PANEL;
+            uint64_t here = (uint64_t)panel << 32 | (uint64_t)k * MF_PANEL;
+            for (int i = 0; i < width; i++, here += (uint64_t)1 << 32 | MF_PANEL) { /* without a branch, as above */
+                *place = here;
+                place += any[i] != 0;
+            }
+        }
+        lists->count[t] = (int)(place - first);
+    }
+}
+
 static void NAME(list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
 {
     const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -345,8 +388,6 @@ static void NAME(transpose)(const float *block, float *transposed)
                 v_store(transposed + (j + r) * MF_PANEL + i, row[r]);
         }
 }
-
-typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 
 /* 2^n, for shifted = MF_ROUND + n. */
 INLINE vf power_of_two(vf shifted)
@@ -482,6 +523,7 @@ const struct mf_kernels NAME(kernels) = {
     .scale = NAME(scale),
     .list_samples = NAME(list_samples),
     .list_pixels = NAME(list_pixels),
+    .list_columns = NAME(list_columns),
     .forward = NAME(forward),
     .forward_sparse = NAME(forward_sparse),
     .input_gradient = NAME(input_gradient),

@@ -57,6 +57,31 @@ static void mf_list_pixels_scalar(const uint8_t *pixels, int samples, int begin,
         list_one(pixels + k, MF_INPUTS, k - begin, lists);
 }
 
+static void mf_list_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+{
+    for (int i = begin; i < end; i++) {
+        const int tile = i - begin;
+        int n = 0;
+        for (int k = 0; k < columns; k++)
+            if (*at(x, i, k) != 0.0f)
+                lists->place[(size_t)tile * lists->depth + n++] =
+                    ((k / MF_PANEL * x.stride + k % MF_PANEL) << 32) | (uint64_t)(k * MF_PANEL);
+        lists->count[tile] = n;
+    }
+}
+
+/* sum + row i of a · column j of b: all terms, or those of list number `tile`. */
+static float chain(float sum, struct mf_matrix a, struct mf_matrix b, int depth, const struct mf_lists *lists, int tile,
+                   int i, int j)
+{
+    const int terms = lists ? lists->count[tile] : depth;
+    for (int n = 0; n < terms; n++) {
+        const int k = lists ? (int)(uint32_t)lists->place[(size_t)tile * lists->depth + n] / MF_PANEL : n;
+        sum = fmaf(*at(a, i, k), *at(b, k, j), sum);
+    }
+    return sum;
+}
+
 static float chain_listed(float sum, const struct mf_lists *lists, int tile, const float *b)
 {
     const size_t first = (size_t)tile * lists->depth;
@@ -73,8 +98,7 @@ static void forward(const struct mf_forward *op, int begin, int end, bool sparse
             if (sparse)
                 z = chain_listed(z, op->lists, i - begin, at(op->w, 0, j));
             else
-                for (int k = 0; k < op->in; k++)
-                    z = fmaf(*at(op->x, i, k), *at(op->w, k, j), z);
+                z = chain(z, op->x, op->w, op->in, op->lists, i - begin, i, j);
             z = z + 0.0f; /* a chain without its zero terms may end in -0 where the whole one ends in +0 */
             *at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
         }
@@ -94,9 +118,7 @@ static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int beg
 {
     for (int i = begin; i < end; i++)
         for (int j = 0; j < op->panels * MF_PANEL; j++) {
-            float sum = 0.0f;
-            for (int k = 0; k < op->out; k++)
-                sum = fmaf(*at(op->dz, i, k), *at(op->wt, k, j), sum);
+            const float sum = chain(0.0f, op->dz, op->wt, op->out, op->lists, i - begin, i, j);
             *at(op->dx, i, j) = *at(op->h, i, j) > 0.0f ? flush(sum) : 0.0f;
         }
 }
@@ -232,6 +254,7 @@ const struct mf_kernels mf_kernels_scalar = {
     .scale = mf_scale_scalar,
     .list_samples = mf_list_samples_scalar,
     .list_pixels = mf_list_pixels_scalar,
+    .list_columns = mf_list_columns_scalar,
     .forward = mf_forward_scalar,
     .forward_sparse = mf_forward_sparse_scalar,
     .input_gradient = mf_input_gradient_scalar,

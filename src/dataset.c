@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { SIDE = 28 }; /* of an image */
+
 #define ADVICE "run data/fetch, or name another folder"
 
 /* Writes into path the first spelling of the file that exists. what: "images-idx3" or "labels-idx1". */
@@ -162,5 +164,55 @@ void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t
         } else {
             buffer[j] = buffer[--filled];
         }
+    }
+}
+
+/* The slant from the image's moments, as deslanting takes it away: the covariance of x and y over the variance of y. */
+static int slant_of(const uint8_t *pixels)
+{
+    int64_t ink = 0, x = 0, y = 0, xy = 0, yy = 0; /* integers, so that no rounding decides */
+    for (int row = 0; row < SIDE; row++) {
+        int sum = 0, moment = 0;
+        for (int column = 0; column < SIDE; column++) {
+            const int pixel = pixels[row * SIDE + column];
+            sum += pixel;
+            moment += pixel * column;
+        }
+        ink += sum;
+        x += moment;
+        y += (int64_t)sum * row;
+        xy += (int64_t)moment * row;
+        yy += (int64_t)sum * row * row;
+    }
+    const int64_t variance = ink * yy - y * y, covariance = ink * xy - x * y;
+    const int64_t upright = MF_SLANTS / 2, step = 10; /* the step is a tenth of a column a row */
+    if (variance == 0) {
+        return upright;
+    }
+    const int64_t slant = (step * covariance + upright * variance) / variance;
+    return slant < 0 ? 0 : slant < MF_SLANTS ? (int)slant : MF_SLANTS - 1;
+}
+
+uint8_t mf_kind_of(const uint8_t *pixels, uint8_t label)
+{
+    return (uint8_t)(label * MF_SLANTS + slant_of(pixels));
+}
+
+void mf_sort_batches(const uint8_t *kinds, size_t batch, uint32_t *buffer, uint32_t *order, size_t count)
+{
+    for (size_t begin = 0; begin < count; begin += batch) {
+        const size_t size = count - begin < batch ? count - begin : batch;
+        uint32_t *const part = order + begin;
+        size_t place[MF_KINDS + 1] = {0}; /* where the next image of each kind goes */
+        for (size_t i = 0; i < size; i++) {
+            place[kinds[part[i]] + 1]++;
+        }
+        for (int kind = 0; kind < MF_KINDS; kind++) {
+            place[kind + 1] += place[kind];
+        }
+        for (size_t i = 0; i < size; i++) {
+            buffer[place[kinds[part[i]]]++] = part[i];
+        }
+        memcpy(part, buffer, size * sizeof *part);
     }
 }

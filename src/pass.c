@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* A list costs its making, and a load for each of its terms: it pays where it leaves out more than this. */
+#define WORTH_LISTS 0.96
+
 void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
                int row)
 {
@@ -19,17 +22,25 @@ static double flop_of(const struct mf_layer *layer, int samples)
     return 2.0 * layer->in * layer->out * samples;
 }
 
-/* The list of the outputs of a ReLU that are not zero, for one row alone: about half of the weights stay unread. */
-static void list_row(const float *row, size_t stride, int count, struct mf_lists *lists)
+static int tiles_of(const mnist_fast *n, int rows)
 {
-    int n = 0;
-    for (int k = 0; k < count; k++) {
-        const float value = row[k / MF_PANEL * stride + k % MF_PANEL];
-        lists->offset[n] = k * MF_PANEL;
-        lists->value[n] = value;
-        n += value != 0.0f;
-    }
-    lists->count[0] = n;
+    return (rows + n->kernels->tile_rows - 1) / n->kernels->tile_rows;
+}
+
+/* The share of its elements that a block of rows keeps on its lists. */
+static double share_listed(const mnist_fast *n, const struct mf_lists *lists, int rows)
+{
+    const int tiles = tiles_of(n, rows);
+    double sum = 0;
+    for (int t = 0; t < tiles; t++)
+        sum += lists->count[t];
+    return sum / tiles / lists->depth;
+}
+
+/* Lists of columns hold places in 32 bits; only batches of 16 GB and more are larger. */
+static bool can_list(struct mf_matrix x, int columns)
+{
+    return ((size_t)columns / MF_PANEL + 1) * x.stride <= UINT32_MAX;
 }
 
 /* A block of rows that stays in the cache on its way through the network and back. */
@@ -37,24 +48,30 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
 {
     const struct mf_kernels *kernels = n->kernels;
     struct mf_workspace *w = n->workspace;
-    struct mf_lists *lists = &w->lists[rows->thread];
+    struct mf_lists *lists = w->lists + rows->thread * n->layers;
+    const struct mf_lists *listed[MF_MAX_LAYERS] = {0}; /* of the input of each layer, where that pays */
     const int last = n->layers - 1;
 
-    lists->depth = MF_INPUTS;
-    if (rows->sparse)
+    if (rows->sparse) {
+        lists->depth = MF_INPUTS;
         kernels->list_samples(w->pixels, begin, end, lists);
-    else
+        listed[0] = lists;
+    } else {
         kernels->scale(w->pixels, begin, end, w->x);
+    }
     mf_clock_lap(clock, MF_PHASE_LISTS, 0);
 
     for (int l = 0; l <= last; l++) {
         const struct mf_layer *layer = &n->layer[l];
-        const bool listed = rows->sparse && (l == 0 || end - begin == 1);
-        if (listed && l > 0)
-            list_row(w->y[l - 1].data + (size_t)begin * MF_PANEL, w->y[l - 1].stride, layer->in, lists);
+        if (l > 0 && !n->dense && can_list(w->y[l - 1], layer->in)) {
+            kernels->list_columns(w->y[l - 1], layer->in, begin, end, &lists[l]);
+            if (share_listed(n, &lists[l], end - begin) < WORTH_LISTS)
+                listed[l] = &lists[l];
+            mf_clock_lap(clock, MF_PHASE_LISTS, 0);
+        }
         const struct mf_forward op = {
             .x = l ? w->y[l - 1] : w->x,
-            .lists = lists,
+            .lists = listed[l],
             .w = layer->w,
             .bias = layer->w.data + (size_t)layer->bias_row * MF_PANEL,
             .y = w->y[l],
@@ -62,7 +79,7 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
             .panels = layer->panels,
             .relu = l < last,
         };
-        (listed ? kernels->forward_sparse : kernels->forward)(&op, begin, end);
+        (l == 0 && rows->sparse ? kernels->forward_sparse : kernels->forward)(&op, begin, end);
         mf_clock_lap(clock, l ? MF_PHASE_FORWARD : MF_PHASE_FORWARD1, flop_of(layer, end - begin));
     }
 
@@ -82,6 +99,7 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
         const struct mf_layer *layer = &n->layer[l];
         const struct mf_input_gradient op = {
             .dz = w->dy[l],
+            .lists = l < last ? listed[l + 1] : NULL, /* where the output of a ReLU is zero, so is its gradient */
             .wt = layer->wt,
             .h = w->y[l - 1],
             .dx = w->dy[l - 1],
@@ -93,12 +111,17 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
     }
 }
 
-void mf_pass_rows(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock)
+int mf_block_rows(const mnist_fast *n, int rows)
 {
-    const int count = rows->end - rows->begin, blocks = (count + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
-    for (int b = 0; b < blocks; b++)
-        pass_block(network, rows, rows->begin + mf_share(count, b, blocks),
-                   rows->begin + mf_share(count, b + 1, blocks), clock);
+    const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK, tile = n->kernels->tile_rows;
+    return blocks ? ((rows + blocks - 1) / blocks + tile - 1) / tile * tile : 0;
+}
+
+void mf_pass_rows(mnist_fast *n, const struct mf_rows *rows, struct mf_clock *clock)
+{
+    const int height = mf_block_rows(n, rows->end - rows->begin);
+    for (int begin = rows->begin; begin < rows->end; begin += height)
+        pass_block(n, rows, begin, begin + height < rows->end ? begin + height : rows->end, clock);
 }
 
 void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size_t end, int samples,
@@ -106,7 +129,7 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
 {
     const struct mf_kernels *kernels = n->kernels;
     struct mf_workspace *w = n->workspace;
-    struct mf_lists *lists = &w->lists[thread];
+    struct mf_lists *lists = &w->lists[thread * n->layers];
     int listed = -1; /* the block that the lists are of */
     lists->depth = samples;
 
@@ -142,19 +165,6 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
     }
 }
 
-static int count_listed(const struct mf_lists *lists, int tiles)
-{
-    int sum = 0;
-    for (int t = 0; t < tiles; t++)
-        sum += lists->count[t];
-    return sum;
-}
-
-static int tiles_of(const mnist_fast *n, int rows)
-{
-    return (rows + n->kernels->tile_rows - 1) / n->kernels->tile_rows;
-}
-
 bool mf_worth_lists(mnist_fast *n, const mnist_fast_images *images)
 {
     const int probes = images->count < MF_LIST_BLOCK ? (int)images->count : MF_LIST_BLOCK;
@@ -165,8 +175,7 @@ bool mf_worth_lists(mnist_fast *n, const mnist_fast_images *images)
     }
     lists->depth = MF_INPUTS;
     n->kernels->list_samples(n->workspace->pixels, 0, probes, lists);
-    const int tiles = tiles_of(n, probes);
-    return count_listed(lists, tiles) < 0.8 * tiles * MF_INPUTS;
+    return share_listed(n, lists, probes) < 0.8;
 }
 
 void mf_measure_density(mnist_fast *n, int samples, double density[MF_BLOCKS])
@@ -177,7 +186,6 @@ void mf_measure_density(mnist_fast *n, int samples, double density[MF_BLOCKS])
         const int begin = b * MF_LIST_BLOCK,
                   end = begin + MF_LIST_BLOCK < MF_INPUTS ? begin + MF_LIST_BLOCK : MF_INPUTS;
         n->kernels->list_pixels(n->workspace->pixels, samples, begin, end, lists);
-        const int tiles = tiles_of(n, end - begin);
-        density[b] = (double)count_listed(lists, tiles) / tiles / samples;
+        density[b] = share_listed(n, lists, end - begin);
     }
 }

@@ -21,6 +21,10 @@ struct mf_rows {
 };
 void mf_pass_rows(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock);
 
+/* How many of them go through all layers together: at most MF_LIST_BLOCK, in blocks of nearly equal height, but whole
+ * tiles, because lower ones leave arithmetic units idle. */
+int mf_block_rows(const mnist_fast *network, int rows);
+
 /* Weight gradients over `samples` rows and the Adam step, for units [begin, end) of the plan. */
 void mf_pass_units(mnist_fast *network, const struct mf_plan *plan, size_t begin, size_t end, int samples,
                    const struct mf_adam *adam, int thread, struct mf_clock *clock);

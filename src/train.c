@@ -24,6 +24,7 @@ struct run {
 
     struct mf_split split;
     uint32_t *order, *buffer;
+    uint8_t *kinds; /* of all images */
     struct mf_outcome validation;
     struct mf_plan plan;
 
@@ -43,6 +44,7 @@ static void begin_epoch(struct run *run)
     const mnist_fast *n = run->network;
     mf_epoch_order(run->split.train, run->split.train_count, n->config.shuffle_buffer, n->config.seed,
                    n->position.epoch, run->buffer, run->order);
+    mf_sort_batches(run->kinds, n->config.batch, run->buffer, run->order, run->split.train_count);
     run->epoch_began = mf_now();
     MF_PROBE1(epoch_begin, n->position.epoch);
 }
@@ -196,16 +198,21 @@ static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
     if (status)
         return status;
     const size_t count = run->split.train_count, held_out = run->split.validation_count;
-    const size_t buffer = count < (size_t)config->shuffle_buffer ? count : (size_t)config->shuffle_buffer;
     const int largest = count < (size_t)config->batch ? (int)count : config->batch;
+    const size_t shuffled = count < (size_t)config->shuffle_buffer ? count : (size_t)config->shuffle_buffer;
+    const size_t buffer = shuffled > (size_t)largest ? shuffled : (size_t)largest;
     const int evaluate = mf_evaluate_rows(n->threads);
     run->batches = (int)((count + config->batch - 1) / config->batch);
     run->order = malloc(count * sizeof *run->order);
     run->buffer = malloc(buffer * sizeof *run->buffer);
+    run->kinds = malloc(run->images->count);
     run->validation.digits = malloc(held_out + 1);
     run->validation.loss = malloc((held_out + 1) * sizeof(float));
-    if (!run->order || !run->buffer || !run->validation.digits || !run->validation.loss)
+    if (!run->order || !run->buffer || !run->kinds || !run->validation.digits || !run->validation.loss)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the order of %zu images", count);
+#pragma omp parallel for num_threads(n->threads)
+    for (size_t i = 0; i < run->images->count; i++)
+        run->kinds[i] = mf_kind_of(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
     status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, error);
     return status ? status : make_plan(run, error);
 }
@@ -248,6 +255,7 @@ done:
     mf_split_free(&run.split);
     free(run.order);
     free(run.buffer);
+    free(run.kinds);
     free(run.validation.digits);
     free(run.validation.loss);
     return status;

@@ -25,6 +25,21 @@ static struct mf_matrix take_matrix(struct walk *walk, int rows, int columns)
     return (struct mf_matrix){.data = take(walk, panels * stride * sizeof(float)), .stride = stride};
 }
 
+/* Of pixels (layer 0) or of the columns of what the layer before it gives. */
+static struct mf_lists take_lists(struct walk *walk, const mnist_fast *network, int layer, int depth)
+{
+    const int height = network->kernels->tile_rows;
+    const size_t tiles = (MF_LIST_BLOCK + height - 1) / height;
+    struct mf_lists lists = {.depth = depth, .count = take(walk, tiles * sizeof *lists.count)};
+    if (layer == 0) {
+        lists.offset = take(walk, (tiles * depth + MF_LIST_AHEAD) * sizeof *lists.offset);
+        lists.value = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_PANEL) * sizeof *lists.value);
+    } else {
+        lists.place = take(walk, (tiles * depth + 1) * sizeof *lists.place);
+    }
+    return lists;
+}
+
 static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct walk *walk)
 {
     const int rows = w->samples, depth = rows > MF_INPUTS ? rows : MF_INPUTS;
@@ -37,16 +52,14 @@ static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct wa
         w->y[l] = take_matrix(walk, rows, network->layer[l].out);
         w->dy[l] = take_matrix(walk, rows, network->layer[l].out);
     }
-    w->lists = take(walk, w->threads * sizeof *w->lists);
-    for (int t = 0; t < w->threads; t++) {
-        const struct mf_lists lists = {
-            .count = take(walk, MF_LIST_BLOCK * sizeof(int)),
-            .offset = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_LIST_AHEAD) * sizeof(int32_t)),
-            .value = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_PANEL) * sizeof(float)),
-        };
-        if (w->lists)
-            w->lists[t] = lists;
+    struct mf_lists *lists = take(walk, w->threads * network->layers * sizeof *lists);
+    for (int i = 0; i < w->threads * network->layers; i++) {
+        const int l = i % network->layers;
+        const struct mf_lists taken = take_lists(walk, network, l, l ? network->layer[l].in : depth);
+        if (lists)
+            lists[i] = taken;
     }
+    w->lists = lists;
 }
 
 mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, mnist_fast_error *error)

@@ -13,7 +13,7 @@ struct mf_workspace {
     struct mf_matrix y[MF_MAX_LAYERS];  /* (samples, out) of each layer: outputs; of the last: logits */
     struct mf_matrix dy[MF_MAX_LAYERS]; /* the same shapes: gradients before the activation */
     int threads;
-    struct mf_lists *lists; /* one a thread */
+    struct mf_lists *lists; /* [thread * layers + layer]: what is not zero in the input of the layer; see pass.c */
     void *memory;           /* one block for all of it */
 };
 

@@ -493,6 +493,76 @@ START_TEST(split_and_order_never_change)
 }
 END_TEST
 
+/* A line through the middle of the image that moves tenths / 10 columns from row to row. */
+static uint8_t kind_of_line(int first_row, int last_row, double columns_a_row, uint8_t label)
+{
+    uint8_t pixels[28 * 28] = {0};
+    for (int row = first_row; row <= last_row; row++) {
+        const double column = 13.5 + columns_a_row * (row - 13.5);
+        for (int x = 0; x < 28; x++) { /* shared out between the two pixels next to it */
+            const double share = 1 - fabs(x - column);
+            pixels[row * 28 + x] = share > 0 ? (uint8_t)(share * 200 + 0.5) : 0;
+        }
+    }
+    return mf_kind_of(pixels, label);
+}
+
+START_TEST(kinds_tell_label_and_slant)
+{
+    const uint8_t blank[28 * 28] = {0};
+    ck_assert_uint_eq(mf_kind_of(blank, 0), 8);
+    ck_assert_uint_eq(mf_kind_of(blank, 9), 152);
+    ck_assert_uint_eq(kind_of_line(5, 5, 0.0, 0), 8); /* one row has no slant */
+    for (uint8_t label = 0; label < 10; label++) {
+        for (int tenths = -12; tenths <= 12; tenths++) {
+            const int step = 8 + tenths, expected = step < 0 ? 0 : step > 15 ? 15 : step;
+            /* between two steps, so that rounding of the pixels decides nothing */
+            ck_assert_uint_eq(kind_of_line(3, 24, (tenths + 0.5) / 10, label), (unsigned)(16 * label + expected));
+        }
+    }
+}
+END_TEST
+
+START_TEST(batches_are_sorted_and_stay_themselves)
+{
+    enum { COUNT = 1003 };
+    static const size_t batches[] = {1, 2, 7, 100, 1000, 1003, 5000};
+    uint8_t kinds[3 * COUNT + 5];
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        kinds[i] = (uint8_t)(i * i % 7 * 31 % MF_KINDS);
+    }
+    kinds[5] = MF_KINDS - 1;
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+        const size_t batch = batches[b], room = batch < COUNT ? batch : COUNT;
+        uint32_t *before = some_indices(COUNT), *order = some_indices(COUNT),
+                 *buffer = malloc((room + 1) * sizeof *buffer);
+        ck_assert_ptr_nonnull(buffer);
+        buffer[room] = order[COUNT] = 0xdeadbeef;
+        mf_sort_batches(kinds, batch, buffer, order, COUNT);
+        ck_assert_uint_eq(buffer[room], 0xdeadbeef);
+        ck_assert_uint_eq(order[COUNT], 0xdeadbeef);
+        for (size_t begin = 0; begin < COUNT; begin += batch) {
+            const size_t end = begin + batch < COUNT ? begin + batch : COUNT;
+            size_t next = begin;
+            for (int kind = 0; kind < MF_KINDS; kind++) { /* the slow way: one walk for each kind */
+                for (size_t i = begin; i < end; i++) {
+                    if (kinds[before[i]] == kind) {
+                        ck_assert_msg(order[next] == before[i], "batches of %zu, place %zu: %u, expected %u", batch,
+                                      next, order[next], before[i]);
+                        next++;
+                    }
+                }
+            }
+            ck_assert_uint_eq(next, end);
+        }
+        free(before);
+        free(order);
+        free(buffer);
+    }
+    mf_sort_batches(kinds, 10, NULL, NULL, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dataset");
@@ -524,6 +594,8 @@ int main(void)
     tcase_add_test(orders, order_differs_between_epochs_and_seeds);
     tcase_add_test(orders, order_favours_no_element);
     tcase_add_test(orders, split_and_order_never_change);
+    tcase_add_test(orders, kinds_tell_label_and_slant);
+    tcase_add_test(orders, batches_are_sorted_and_stay_themselves);
     suite_add_tcase(suite, orders);
     return support_run(suite);
 }

@@ -12,13 +12,20 @@
 
 enum kernel {
     FORWARD,
+    FORWARD_LISTED,
     FORWARD_SPARSE,
     INPUT_GRADIENT,
+    INPUT_GRADIENT_LISTED,
     WEIGHT_GRADIENT,
     WEIGHT_GRADIENT_SPARSE,
     BIAS_GRADIENT,
+    LIST_COLUMNS,
     SOFTMAX
 };
+
+/* What a product knows of its left operand: nothing, lists of its columns, or lists of pixels alone. */
+enum left { DENSE, LISTED, SPARSE };
+static const char *const left_name[] = {"", " with lists", "_sparse"};
 
 /* Where the ink is. */
 enum ink { BLACK, ONE_PIXEL, MNIST_LIKE, FULL, ONE_COLUMN, ONE_SAMPLE, CORNERS, INKS };
@@ -101,7 +108,22 @@ static struct mf_lists new_lists(int depth)
         .count = guarded_new(sizeof(int) * MF_LIST_BLOCK),
         .offset = guarded_new(sizeof(int32_t) * (MF_LIST_BLOCK * (size_t)depth + MF_LIST_AHEAD)),
         .value = guarded_new(sizeof(float) * (MF_LIST_BLOCK * (size_t)depth + MF_PANEL)),
+        .place = guarded_new(sizeof(uint64_t) * (MF_LIST_BLOCK * (size_t)depth + 1)),
     };
+}
+
+/* Takes elements of a matrix to zero, as a ReLU does: more in some columns than in others, and whole rows. */
+static void thin(struct mf_matrix matrix, int rows, int columns, struct random *random)
+{
+    for (int j = 0; j < columns; j++) {
+        const int share = random_below(random, 3) * 50; /* percent */
+        for (int i = 0; i < rows; i++)
+            if (random_below(random, 100) < share)
+                *matrix_at(matrix, i, j) = 0.0f;
+    }
+    const int row = random_below(random, 2 * rows);
+    for (int j = 0; row < rows && j < columns; j++)
+        *matrix_at(matrix, row, j) = 0.0f;
 }
 
 /* x as the dense kernels want it, by the definition of scale. */
@@ -131,28 +153,32 @@ static const struct mf_kernels *const *only(const struct mf_kernels *isa)
 
 /* ---- y = x · w + bias ---- */
 
-/* Dense: in = depth. Sparse: in = 784, and x comes from pixels with this ink. The definition is always the dense
- * scalar kernel. */
-static void check_forward(const struct mf_kernels *const *isas, bool sparse, int rows, int out, int depth, enum ink ink)
+/* Sparse: in = 784, and x comes from pixels with this ink. The definition is always the dense scalar kernel. */
+static void check_forward(const struct mf_kernels *const *isas, enum left left, int rows, int out, int depth,
+                          enum ink ink)
 {
-    struct random random = random_from(sparse ? FORWARD_SPARSE : FORWARD, (uint64_t)rows, (uint64_t)out,
-                                       (uint64_t)(sparse ? (int)ink : depth));
-    const int in = sparse ? MF_INPUTS : depth;
+    struct random random =
+        random_from(FORWARD + (int)left, (uint64_t)rows, (uint64_t)out, (uint64_t)(left == SPARSE ? (int)ink : depth));
+    const int in = left == SPARSE ? MF_INPUTS : depth;
     const int begin = random_below(&random, 4), end = begin + rows, samples = end + random_below(&random, 3);
     const int panels = (out + MF_PANEL - 1) / MF_PANEL;
     const bool relu = random_below(&random, 4) != 0;
     support_case("forward: %d samples [%d, %d), in %d, out %d, %s", samples, begin, end, in, out,
-                 sparse ? ink_name[ink] : "dense");
+                 left == SPARSE ? ink_name[ink] : "dense");
 
     uint8_t *pixels = NULL;
     struct mf_matrix x;
-    if (sparse) {
+    if (left == SPARSE) {
         pixels = guarded_new((size_t)samples * MF_INPUTS);
         fill_pixels(pixels, samples, ink, &random);
         guarded_seal(pixels);
         x = scaled(pixels, samples);
     } else {
-        x = sealed_matrix(samples, in, some_magnitude(&random), NAN, &random);
+        x = matrix_new(samples, (in + MF_PANEL - 1) / MF_PANEL);
+        matrix_fill(x, samples, (in + MF_PANEL - 1) / MF_PANEL, in, some_magnitude(&random), NAN, &random);
+        if (left == LISTED)
+            thin(x, samples, in, &random);
+        guarded_seal(x.data);
     }
     const struct mf_matrix w = sealed_matrix(in, out, some_magnitude(&random), 0.0f, &random);
     const struct mf_matrix bias = {guarded_new(matrix_size(w, 1, panels) * sizeof(float)), w.stride};
@@ -169,22 +195,20 @@ static void check_forward(const struct mf_kernels *const *isas, bool sparse, int
     expect_only("y", got.data, expected, samples, panels, begin, end, 0, panels);
 
     for (; *isas; isas++) {
-        support_case("%s/%s: %d samples [%d, %d), in %d, out %d, %s%s", sparse ? "forward_sparse" : "forward",
-                     (*isas)->name, samples, begin, end, in, out, sparse ? ink_name[ink] : "dense",
-                     relu ? ", relu" : "");
+        support_case("forward%s/%s: %d samples [%d, %d), in %d, out %d, %s%s", left_name[left], (*isas)->name, samples,
+                     begin, end, in, out, left == SPARSE ? ink_name[ink] : "dense", relu ? ", relu" : "");
         guarded_blank(got.data, size);
         op.y = got;
-        if (sparse) {
-            struct mf_lists lists = new_lists(in);
-            op.x.data = NULL;
-            op.lists = &lists;
-            for (int row = begin; row < end; row += MF_LIST_BLOCK) {
-                const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
+        struct mf_lists lists = new_lists(in);
+        op.lists = left == DENSE ? NULL : &lists;
+        op.x.data = left == SPARSE ? NULL : x.data;
+        for (int row = begin; row < end; row += MF_LIST_BLOCK) {
+            const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
+            if (left == SPARSE)
                 (*isas)->list_samples(pixels, row, next, &lists);
-                (*isas)->forward_sparse(&op, row, next);
-            }
-        } else {
-            (*isas)->forward(&op, begin, end);
+            else if (left == LISTED)
+                (*isas)->list_columns(x, in, row, next, &lists);
+            (left == SPARSE ? (*isas)->forward_sparse : (*isas)->forward)(&op, row, left == DENSE ? end : next);
         }
         expect_same("y", expected, got, samples, panels);
     }
@@ -197,7 +221,17 @@ START_TEST(forward_edges)
     const int rows = row_case[_i].rows;
     for (int panels = 1; panels <= panels_to_try(isa, rows); panels++)
         for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels))
-            check_forward(only(isa), false, rows, panels * MF_PANEL - d % MF_PANEL, depths[d], BLACK);
+            check_forward(only(isa), DENSE, rows, panels * MF_PANEL - d % MF_PANEL, depths[d], BLACK);
+}
+END_TEST
+
+START_TEST(forward_listed_edges)
+{
+    const struct mf_kernels *const isa = row_case[_i].isa;
+    const int rows = row_case[_i].rows;
+    for (int panels = 1; panels <= panels_to_try(isa, rows); panels++)
+        for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels))
+            check_forward(only(isa), LISTED, rows, panels * MF_PANEL - d % MF_PANEL, depths[d], BLACK);
 }
 END_TEST
 
@@ -207,20 +241,34 @@ START_TEST(forward_sparse_edges)
     const int rows = row_case[_i].rows;
     for (int panels = 1; panels <= panels_to_try(isa, rows); panels += support_short ? 3 : 1)
         for (int ink = 0; ink < INKS; ink++)
-            check_forward(only(isa), true, rows, panels * MF_PANEL - ink, MF_INPUTS, (enum ink)ink);
+            check_forward(only(isa), SPARSE, rows, panels * MF_PANEL - ink, MF_INPUTS, (enum ink)ink);
 }
 END_TEST
 
 /* ---- dx = dz · wᵀ where h > 0 ---- */
 
-static void check_input_gradient(const struct mf_kernels *const *isas, int rows, int in, int out)
+static void check_input_gradient(const struct mf_kernels *const *isas, bool listed, int rows, int in, int out)
 {
-    struct random random = random_from(INPUT_GRADIENT, (uint64_t)rows, (uint64_t)in, (uint64_t)out);
+    struct random random =
+        random_from(listed ? INPUT_GRADIENT_LISTED : INPUT_GRADIENT, (uint64_t)rows, (uint64_t)in, (uint64_t)out);
     const int begin = random_below(&random, 4), end = begin + rows, samples = end + random_below(&random, 3);
     const int panels = (in + MF_PANEL - 1) / MF_PANEL;
     support_case("input_gradient: %d samples [%d, %d), in %d, out %d", samples, begin, end, in, out);
 
-    const struct mf_matrix dz = sealed_matrix(samples, out, some_magnitude(&random), NAN, &random);
+    /* lists are of the output y that dz belongs to: where that is zero, so is dz, and now and then elsewhere */
+    const int depth_panels = (out + MF_PANEL - 1) / MF_PANEL;
+    const struct mf_matrix dz = matrix_new(samples, depth_panels), y = matrix_new(samples, depth_panels);
+    matrix_fill(dz, samples, depth_panels, out, some_magnitude(&random), NAN, &random);
+    matrix_fill(y, samples, depth_panels, out, 1.0f, NAN, &random);
+    if (listed) {
+        thin(y, samples, out, &random);
+        for (int i = 0; i < samples; i++)
+            for (int j = 0; j < out; j++)
+                if (*matrix_at(y, i, j) == 0.0f || random_below(&random, 9) == 0)
+                    *matrix_at(dz, i, j) = 0.0f;
+    }
+    guarded_seal(y.data);
+    guarded_seal(dz.data);
     const struct mf_matrix wt = sealed_matrix(out, in, some_magnitude(&random), 0.0f, &random);
     const struct mf_matrix h = matrix_new(samples, panels);
     for (int i = 0; i < samples; i++)
@@ -238,11 +286,18 @@ static void check_input_gradient(const struct mf_kernels *const *isas, int rows,
     expect_only("dx", got.data, expected, samples, panels, begin, end, 0, panels);
 
     for (; *isas; isas++) {
-        support_case("input_gradient/%s: %d samples [%d, %d), in %d, out %d", (*isas)->name, samples, begin, end, in,
-                     out);
+        support_case("input_gradient%s/%s: %d samples [%d, %d), in %d, out %d", left_name[listed], (*isas)->name,
+                     samples, begin, end, in, out);
         guarded_blank(got.data, size);
         op.dx = got;
-        (*isas)->input_gradient(&op, begin, end);
+        struct mf_lists lists = new_lists(out);
+        op.lists = listed ? &lists : NULL;
+        for (int row = begin; row < end; row += MF_LIST_BLOCK) {
+            const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
+            if (listed)
+                (*isas)->list_columns(y, out, row, next, &lists);
+            (*isas)->input_gradient(&op, row, listed ? next : end);
+        }
         expect_same("dx", expected, got, samples, panels);
     }
     guarded_release();
@@ -254,7 +309,8 @@ START_TEST(input_gradient_edges)
     const int rows = row_case[_i].rows;
     for (int panels = 1; panels <= panels_to_try(isa, rows); panels++)
         for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels))
-            check_input_gradient(only(isa), rows, panels * MF_PANEL - d % MF_PANEL, depths[d]);
+            for (int listed = 0; listed < 2; listed++)
+                check_input_gradient(only(isa), listed, rows, panels * MF_PANEL - d % MF_PANEL, depths[d]);
 }
 END_TEST
 
@@ -461,6 +517,44 @@ START_TEST(bias_gradient_edges)
 }
 END_TEST
 
+/* ---- lists of columns: a product with too long a list is right, but slow ---- */
+
+START_TEST(list_columns_exact)
+{
+    const struct mf_kernels *const isa = row_case[_i].isa;
+    const int rows = row_case[_i].rows, tiles = (rows + isa->tile_rows - 1) / isa->tile_rows;
+    for (int d = 0; d < depths_to_try(); d++) {
+        const int columns = depths[d], begin = d % 3, end = begin + rows, panels = (columns + MF_PANEL - 1) / MF_PANEL;
+        struct random random = random_from(LIST_COLUMNS, (uint64_t)rows, (uint64_t)columns, 0);
+        support_case("list_columns/%s: samples [%d, %d), %d columns", isa->name, begin, end, columns);
+        const struct mf_matrix x = matrix_new(end, panels);
+        matrix_fill(x, end, panels, columns, 1.0f, NAN, &random);
+        thin(x, end, columns, &random);
+        if (d % 4 == 0)
+            *matrix_at(x, begin, columns - 1) = NAN; /* no zero: a product must show it */
+        guarded_seal(x.data);
+        struct mf_lists lists = new_lists(columns);
+        isa->list_columns(x, columns, begin, end, &lists);
+        for (int t = 0; t < tiles; t++) {
+            int n = 0;
+            for (int k = 0; k < columns; k++) {
+                bool any = false;
+                for (int r = begin + rows * t / tiles; r < begin + rows * (t + 1) / tiles; r++)
+                    any |= *matrix_at(x, r, k) != 0.0f;
+                const uint64_t place = lists.place[(size_t)t * (size_t)columns + (size_t)n];
+                if (any && (place != ((uint64_t)(matrix_at(x, 0, k) - x.data) << 32 | (uint64_t)k * MF_PANEL) ||
+                            ++n > lists.count[t]))
+                    support_fail("tile %d, entry %d of %d: %llx for column %d", t, n, lists.count[t],
+                                 (unsigned long long)place, k);
+            }
+            if (n != lists.count[t])
+                support_fail("tile %d: %d columns listed, %d are not zero", t, lists.count[t], n);
+        }
+        guarded_release();
+    }
+}
+END_TEST
+
 /* ---- the real shapes, all instruction sets against one scalar run ---- */
 
 static int real_samples(void)
@@ -482,19 +576,21 @@ static const struct mf_kernels *const *vector_isas(void)
 START_TEST(forward_real)
 {
     static const int shape[][2] = {{784, 500}, {500, 500}, {500, 10}};
-    check_forward(vector_isas(), false, real_samples(), shape[_i][1], shape[_i][0], BLACK);
+    check_forward(vector_isas(), DENSE, real_samples(), shape[_i][1], shape[_i][0], BLACK);
+    check_forward(support_isas, LISTED, real_samples(), shape[_i][1], shape[_i][0], BLACK);
 }
 END_TEST
 
 START_TEST(forward_sparse_real)
 {
-    check_forward(support_isas, true, _i ? 50 : real_samples(), 500, MF_INPUTS, _i ? FULL : MNIST_LIKE);
+    check_forward(support_isas, SPARSE, _i ? 50 : real_samples(), 500, MF_INPUTS, _i ? FULL : MNIST_LIKE);
 }
 END_TEST
 
 START_TEST(input_gradient_real)
 {
-    check_input_gradient(vector_isas(), real_samples(), 500, _i ? 10 : 500);
+    check_input_gradient(vector_isas(), false, real_samples(), 500, _i ? 10 : 500);
+    check_input_gradient(support_isas, true, real_samples(), 500, _i ? 10 : 500);
 }
 END_TEST
 
@@ -816,7 +912,9 @@ int main(void)
     TCase *const edges = tcase_create("edges");
     tcase_set_timeout(edges, 60);
     tcase_add_loop_test(edges, forward_edges, 0, row_cases);
+    tcase_add_loop_test(edges, forward_listed_edges, 0, row_cases);
     tcase_add_loop_test(edges, forward_sparse_edges, 0, row_cases);
+    tcase_add_loop_test(edges, list_columns_exact, 0, row_cases);
     tcase_add_loop_test(edges, input_gradient_edges, 0, row_cases);
     tcase_add_loop_test(edges, weight_gradient_edges, 0, row_cases);
     tcase_add_loop_test(edges, weight_gradient_sparse_edges, 0, row_cases);
