@@ -278,6 +278,12 @@ static void NAME(scale)(const uint8_t *pixels, int begin, int end, struct mf_mat
                     v_pixels(pixels + (size_t)i * MF_INPUTS + k) / v_set(255.0f));
 }
 
+/* pixel / 255 of every pixel: a division for each would be most of the work of list_samples. */
+#define SCALED(i) (i) / 255.0f, ((i) + 1) / 255.0f, ((i) + 2) / 255.0f, ((i) + 3) / 255.0f
+#define SCALED16(i) SCALED(i), SCALED((i) + 4), SCALED((i) + 8), SCALED((i) + 12)
+#define SCALED64(i) SCALED16(i), SCALED16((i) + 16), SCALED16((i) + 32), SCALED16((i) + 48)
+static const float scaled[256] = {SCALED64(0), SCALED64(64), SCALED64(128), SCALED64(192)};
+
 /* Eight pixels in one word: whether any has ink is one comparison, and rows are joined by one or. */
 INLINE uint64_t eight(const uint8_t *pixels)
 {
@@ -306,7 +312,7 @@ static void NAME(list_samples)(const uint8_t *pixels, int begin, int end, struct
         }
         for (int i = 0; i < n; i++)
             for (int r = 0; r < height; r++)
-                value[i * height + r] = (float)image[(size_t)r * MF_INPUTS + offset[i] / MF_PANEL] / 255.0f;
+                value[i * height + r] = scaled[image[(size_t)r * MF_INPUTS + offset[i] / MF_PANEL]];
         lists->count[t] = n;
     }
 }
