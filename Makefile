@@ -226,7 +226,9 @@ tsan: ## the tests under ThreadSanitizer (clang and libomp)
 	$(again) BUILD=build/tsan SANITIZE=thread CC=clang tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1 tests/run build/tsan
 
-bench: ## every benchmark; BENCH_FLAGS='--benchmark_filter=forward'
+BENCH_FLAGS ?= --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
+               --benchmark_display_aggregates_only=true
+bench: ## every benchmark, 5 times in turn: medians; BENCH_FLAGS='--benchmark_filter=forward' for a look at some
 	$(setup) build bench
 	$(again) data benches
 	@set -e; for bench in $(GOOGLE); do \

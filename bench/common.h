@@ -232,7 +232,8 @@ inline std::string build_flags()
     std::ifstream file(exe.substr(0, exe.rfind('/') + 1) + "../command");
     std::string flags, word;
     while (file >> word)
-        flags += (flags.empty() ? "" : " ") + word;
+        if (word.rfind("-ffile-prefix-map=", 0) != 0) /* names a folder of this machine */
+            flags += (flags.empty() ? "" : " ") + word;
     return flags.empty() ? "unknown" : flags;
 }
 
