@@ -160,8 +160,9 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
                                        layer->wt.data + u->begin / MF_PANEL * layer->wt.stride +
                                            (size_t)p * MF_PANEL * MF_PANEL);
         }
+        const int last = u->last * MF_PANEL < layer->out ? u->last * MF_PANEL : layer->out;
         mf_clock_lap(clock, u->layer ? MF_PHASE_WEIGHT_GRADIENT : MF_PHASE_WEIGHT_GRADIENT1,
-                     2.0 * samples * (u->end - u->begin) * (u->last - u->first) * MF_PANEL);
+                     2.0 * samples * (u->end - u->begin) * (last - u->first * MF_PANEL));
     }
 }
 
