@@ -147,7 +147,7 @@ def phases(limit, out):
         y = 76 + 28 * i
         rate = limit.of("training", f"/phase/{name}, over peak")
         p.text(at - 10, y + 15, name, "end")
-        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "b" if "layer 1" in name else "a" if rate else "c")
+        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "a" if "weight gradient, others" in name else "b" if rate else "c")
         end = seconds[name]
         if rate:
             dense = at + seconds[name] * rate / longest * wide
@@ -157,7 +157,7 @@ def phases(limit, out):
         p.text(at + end / longest * wide + 10, y + 15, note, "small")
     p.text(24, 98 + 28 * len(names),
            "Upright lines: what the phase would take at the FMA peak if no zero were skipped. "
-           "Orange: the layer that skips them.", "small")
+           "Orange: phases that skip some.", "small")
     p.write(out, "phases.svg")
 
 
