@@ -113,7 +113,7 @@ struct mf_kernels {
      * Up to 16 bytes after the last pixel of the last sample may be read. */
     void (*list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
 
-    /* Lists of the columns of x that are not zero in all samples of a tile, for samples [begin, end), at most
+    /* Lists of the columns of x in which any sample of a tile is not zero, for samples [begin, end), at most
      * MF_LIST_BLOCK. x has less than 2^32 elements. */
     void (*list_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists);
 
