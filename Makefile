@@ -37,8 +37,8 @@ ifneq ($(filter aarch64-%,$(MACHINE)),)
 ISAS    += neon
 endif
 
-PROGRAM_SOURCES = $(wildcard src/main.c src/options.c src/progress.c)
-LIB_SOURCES     = $(filter-out $(PROGRAM_SOURCES),$(wildcard src/*.c)) $(wildcard simd/dispatch.c $(ISAS:%=simd/%.c))
+PROGRAM_SOURCES = $(wildcard src/cli/*.c)
+LIB_SOURCES     = $(wildcard src/engine/*.c src/io/*.c src/base/*.c) simd/dispatch.c $(ISAS:%=simd/%.c)
 TEST_SOURCES    = $(wildcard tests/test_*.c)
 BENCH_SOURCES   = $(wildcard bench/*.cc)
 
@@ -60,9 +60,10 @@ BITS    = $(BUILD)/tests/bits
 
 WARNINGS = -Wall -Wextra -Wshadow -Wpointer-arith -Wvla
 COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. \
-           -MMD -MP -Iinclude -Isrc -Isimd $(WARNINGS)
+           -MMD -MP -Iinclude $(WARNINGS)
 # One seed gives one model, whatever the user's flags: these come even after them.
 EXACT    = -ffp-contract=off -fno-fast-math
+INTERNAL = -Isrc -Isimd
 C_COMMON = -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(COMMON)
 HARDEN   = -fstack-protector-strong
 HARDEN_LD = -Wl,-z,relro,-z,now
@@ -94,7 +95,7 @@ LIBS         = -lz -ljansson -lm
 TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(LIBS)
 
 .PHONY: all tests benches
-all: $(LIB) $(SHARED) $(if $(wildcard src/main.c),$(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast))
+all: $(LIB) $(SHARED) $(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast)
 tests: all $(TESTS) $(BITS)
 benches: $(BENCHES)
 
@@ -113,21 +114,26 @@ $(BUILD)/command:
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(strip $(COMMAND)))' >$@
 
+# The program sees the public header alone.
+$(BUILD)/src/cli/%.o: src/cli/%.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+
 $(BUILD)/src/%.o: src/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) -Isimd $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/bench/%.o: bench/%.cc $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
 # What the program has and the library has not, for tests of it.
 $(PARTS): $(filter-out %/main.o,$(PROGRAM_OBJECTS))
@@ -156,7 +162,7 @@ mnist_fast: $(BUILD)/mnist_fast
 	$(call say,CP)cp -f $< $@
 
 .SECONDARY:
--include $(wildcard $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
 
 # Using it
 
@@ -191,7 +197,7 @@ CLANGS  = clang-15 clang-16 clang-19
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
 	$(again) data check-build
-	tests/walls build
+	tests/layers build
 	$(again) bench-smoke
 	$(again) installcheck prefix=$(CURDIR)/build/installed
 	tests/bits $(filter-out build/asan,$(FOLDERS))
@@ -265,20 +271,20 @@ bench-smoke: all $(BENCHES)
 	@grep -h skipped $(LIMIT).log $(BUILD)/peers.log | sed 's|^|SKIPPED |' || true
 	tests/compare
 
-SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/walls tests/bits tests/compare)
+SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/layers tests/bits tests/compare)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc))
 
 lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the folders
 	$(setup) build lint
 	$(again) all
-	tests/walls build
+	tests/layers build
 	clang-format --dry-run -Werror $(C_FILES)
 	shellcheck $(SCRIPTS)
 	cppcheck -q --std=c11 --enable=warning,performance,portability --suppress=internalAstError --error-exitcode=1 \
 	    -Iinclude -Isrc -Isimd src simd/dispatch.c simd/scalar.c
-	printf '%s\n' $(wildcard src/*.c) | xargs -P $(shell nproc) -I{} \
+	printf '%s\n' $(wildcard src/*/*.c) | xargs -P $(shell nproc) -I{} \
 	    clang-tidy --quiet {} -- -std=gnu11 -fopenmp -Iinclude -Isrc -Isimd $(WARNINGS)
 
 format: ## let clang-format rewrite the sources

@@ -18,8 +18,8 @@
 #include <vector>
 
 extern "C" {
-#include "cpu.h"
-#include "dataset.h"
+#include "base/cpu.h"
+#include "io/dataset.h"
 #include "kernels.h"
 }
 
@@ -79,7 +79,7 @@ struct Images {
 
     Images(enum mf_part part, size_t made_up)
     {
-        enum { RESERVE = 16 }; /* that list_pixels may read */
+        enum { RESERVE = 16 }; /* that pack_pixels may read */
         const char *const folder = std::getenv("MNIST_FAST_DATA");
         mf_dataset dataset = {};
         real = mf_dataset_load(folder ? folder : "data", part, &dataset, nullptr) == MNIST_FAST_OK;

@@ -69,16 +69,16 @@ class Matrix
 };
 
 struct Lists {
-    Buffer<int> count{MF_LIST_BLOCK};
+    Buffer<int> count{MF_BLOCK_ROWS};
     Buffer<int32_t> offset;
     Buffer<float> value;
     Buffer<uint64_t> place;
     mf_lists lists;
 
     explicit Lists(int depth)
-        : offset(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + MF_LIST_AHEAD),
-          value(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + MF_PANEL),
-          place(static_cast<size_t>(MF_LIST_BLOCK) * static_cast<size_t>(depth) + 1)
+        : offset(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + MF_INDEX_AHEAD),
+          value(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + MF_PANEL),
+          place(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + 1)
     {
         lists.depth = depth;
         lists.count = count.get();
@@ -89,7 +89,7 @@ struct Lists {
 };
 
 /* What a product knows of its left operand. */
-enum Left { DENSE, LISTED, SPARSE };
+enum Left { DENSE, PACKED_NONZEROS, SPARSE };
 
 /* Where the operands are before a run. */
 enum Where { WARM, MEMORY };
@@ -189,8 +189,8 @@ double flop_of(int m, int k, int n)
 /* In blocks of rows, as a training step does it: small enough for the cache, and for the lists. */
 template <typename Block> void by_blocks(int count, Block block)
 {
-    for (int begin = 0; begin < count; begin += MF_LIST_BLOCK)
-        block(begin, std::min(begin + MF_LIST_BLOCK, count));
+    for (int begin = 0; begin < count; begin += MF_BLOCK_ROWS)
+        block(begin, std::min(begin + MF_BLOCK_ROWS, count));
 }
 
 /* As much of it is zero as behind a ReLU in training: a third, more in some columns than in others. */
@@ -216,7 +216,7 @@ struct ForwardOperands {
             scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
         else
             x.fill(random, 0.0f);
-        if (left == LISTED)
+        if (left == PACKED_NONZEROS)
             thin(x, samples, in, random);
         op.x = x.view();
         op.w = w.fill(random, -1.0f, 0.07f).view();
@@ -238,9 +238,9 @@ void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where wh
         op.lists = left == DENSE ? nullptr : &lists.lists;
         by_blocks(samples, [&](int begin, int end) {
             if (left == SPARSE)
-                isa->list_samples(images().pixels.data(), begin, end, &lists.lists);
-            if (left == LISTED)
-                isa->list_columns(op.x, in, begin, end, &lists.lists);
+                isa->pack_samples(images().pixels.data(), begin, end, &lists.lists);
+            if (left == PACKED_NONZEROS)
+                isa->index_columns(op.x, in, begin, end, &lists.lists);
             (left == SPARSE ? isa->forward_sparse : isa->forward)(&op, begin, end);
         });
     };
@@ -266,7 +266,7 @@ struct InputGradientOperands {
         : dz(samples, out), wt(out, in), h(samples, in), dx(samples, in)
     {
         dz.fill(random, -1.0f, 0.001f);
-        if (left == LISTED)
+        if (left == PACKED_NONZEROS)
             thin(dz, samples, out, random);
         op.dz = dz.view();
         op.wt = wt.fill(random, -1.0f, 0.07f).view();
@@ -287,8 +287,8 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
         mf_input_gradient op = sets.next().op;
         op.lists = left == DENSE ? nullptr : &lists.lists;
         by_blocks(samples, [&](int begin, int end) {
-            if (left == LISTED)
-                isa->list_columns(op.dz, out, begin, end, &lists.lists);
+            if (left == PACKED_NONZEROS)
+                isa->index_columns(op.dz, out, begin, end, &lists.lists);
             isa->input_gradient(&op, begin, end);
         });
     };
@@ -308,7 +308,7 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
 struct WeightGradientOperands {
     Random random;
     Matrix x, dz, w, m, v;
-    mf_weight_gradient op = {};
+    mf_weight_update op = {};
 
     WeightGradientOperands(Left left, int in, int samples, int out)
         : x(samples, left == SPARSE ? static_cast<int>(MF_INPUTS) : in), dz(samples, out), w(in, out), m(in, out),
@@ -329,31 +329,30 @@ struct WeightGradientOperands {
 };
 
 /* Dense: groups of panels outside, 16 rows inside; sparse the other way round, as a training step does it. */
-void weight_gradient(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int in, int samples,
-                     int out)
+void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int in, int samples, int out)
 {
     const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * samples * out + 3.0 * in * out);
     Sets<WeightGradientOperands> sets(where, bytes, left, in, samples, out);
     Lists lists(samples);
     const int panels = panels_of(out);
     const auto run = [&] {
-        mf_weight_gradient op = sets.next().op;
+        mf_weight_update op = sets.next().op;
         op.lists = &lists.lists;
         if (left == SPARSE)
             by_blocks(in, [&](int begin, int end) {
-                isa->list_pixels(images().pixels.data(), samples, begin, end, &lists.lists);
-                isa->weight_gradient_sparse(&op, begin, end, 0, panels);
+                isa->pack_pixels(images().pixels.data(), samples, begin, end, &lists.lists);
+                isa->weight_update_sparse(&op, begin, end, 0, panels);
             });
         else
-            for (int first = 0; first < panels; first += isa->tile_panels)
+            for (int first = 0; first < panels; first += isa->nr_panels)
                 for (int begin = 0; begin < in; begin += MF_PANEL)
-                    isa->weight_gradient(&op, begin, std::min(begin + MF_PANEL, in), first,
-                                         std::min(first + isa->tile_panels, panels));
+                    isa->weight_update(&op, begin, std::min(begin + MF_PANEL, in), first,
+                                       std::min(first + isa->nr_panels, panels));
     };
     measure(state, isa, flop_of(in, samples, out), 0, run, [&] {
         const Matrix expected_w(in, out), expected_m(in, out), expected_v(in, out);
         const WeightGradientOperands &set = sets.first();
-        mf_weight_gradient op = set.op;
+        mf_weight_update op = set.op;
         op.w = expected_w.view();
         op.m = expected_m.view();
         op.v = expected_v.view();
@@ -362,7 +361,7 @@ void weight_gradient(benchmark::State &state, const mf_kernels *isa, Left left, 
         for (int begin = 0; begin <= last;
              begin += std::max(last, 1)) { /* the first rows, and those of the last panel */
             const int end = std::min(begin + 3, in);
-            scalar_isa->weight_gradient(&op, begin, end, 0, panels);
+            scalar_isa->weight_update(&op, begin, end, 0, panels);
             same = same && set.w.same(expected_w, begin, end) && set.m.same(expected_m, begin, end) &&
                    set.v.same(expected_v, begin, end);
         }
@@ -371,12 +370,12 @@ void weight_gradient(benchmark::State &state, const mf_kernels *isa, Left left, 
     state.SetLabel((left == SPARSE ? std::string(kind_of_images()) + ", " : "") + place_of(bytes, where));
 }
 
-void bias_gradient(benchmark::State &state, const mf_kernels *isa, int samples, int out)
+void bias_update(benchmark::State &state, const mf_kernels *isa, int samples, int out)
 {
     Random random;
     Matrix dz(samples, out), w(1, out), m(1, out), v(1, out), expected_w(1, out), expected_m(1, out),
         expected_v(1, out);
-    mf_weight_gradient op = {};
+    mf_weight_update op = {};
     op.dz = dz.fill(random, -1.0f, 0.001f).view();
     op.samples = samples;
     op.w = w.view();
@@ -386,13 +385,13 @@ void bias_gradient(benchmark::State &state, const mf_kernels *isa, int samples, 
     const int panels = w.panels();
     measure(
         state, isa, 1.0 * samples * out, sizeof(float) * MF_PANEL * samples * panels,
-        [&] { isa->bias_gradient(&op, 0, 0, panels); },
+        [&] { isa->bias_update(&op, 0, 0, panels); },
         [&] {
-            mf_weight_gradient reference = op;
+            mf_weight_update reference = op;
             reference.w = expected_w.view();
             reference.m = expected_m.view();
             reference.v = expected_v.view();
-            scalar_isa->bias_gradient(&reference, 0, 0, panels);
+            scalar_isa->bias_update(&reference, 0, 0, panels);
             return w.same(expected_w, 0, 1) && m.same(expected_m, 0, 1) && v.same(expected_v, 0, 1);
         });
 }
@@ -444,16 +443,16 @@ void lists(benchmark::State &state, const mf_kernels *isa, bool of_pixels, int s
         [&] {
             by_blocks(of_pixels ? static_cast<int>(MF_INPUTS) : samples, [&](int begin, int end) {
                 if (of_pixels)
-                    isa->list_pixels(pixels, samples, begin, end, &lists.lists);
+                    isa->pack_pixels(pixels, samples, begin, end, &lists.lists);
                 else
-                    isa->list_samples(pixels, begin, end, &lists.lists);
+                    isa->pack_samples(pixels, begin, end, &lists.lists);
             });
         },
         [] { return true; });
     state.SetLabel(kind_of_images());
 }
 
-void list_columns(benchmark::State &state, const mf_kernels *isa, int samples, int columns)
+void index_columns(benchmark::State &state, const mf_kernels *isa, int samples, int columns)
 {
     Random random;
     Matrix x(samples, columns);
@@ -463,7 +462,7 @@ void list_columns(benchmark::State &state, const mf_kernels *isa, int samples, i
         state, isa, 0, sizeof(float) * 1.0 * samples * columns,
         [&] {
             by_blocks(samples,
-                      [&](int begin, int end) { isa->list_columns(x.view(), columns, begin, end, &lists.lists); });
+                      [&](int begin, int end) { isa->index_columns(x.view(), columns, begin, end, &lists.lists); });
         },
         [] { return true; });
 }
@@ -527,26 +526,27 @@ void add_all(const mf_kernels *isa)
     const int in[] = {MF_INPUTS, HIDDEN, HIDDEN}, out[] = {HIDDEN, HIDDEN, MF_CLASSES};
     for (int l = 0; l < 3; l++)
         add("forward", isa, sizes_of(samples, in[l], out[l]), forward, DENSE, WARM, samples, in[l], out[l]);
-    add("forward_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, LISTED, WARM, samples, HIDDEN, HIDDEN);
+    add("forward_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, PACKED_NONZEROS, WARM, samples, HIDDEN,
+        HIDDEN);
     add("forward_sparse", isa, sizes_of(samples, MF_INPUTS, HIDDEN), forward, SPARSE, WARM, samples, MF_INPUTS, HIDDEN);
     for (int l = 2; l > 0; l--)
         add("input_gradient", isa, sizes_of(samples, out[l], in[l]), input_gradient, DENSE, WARM, samples, out[l],
             in[l]);
-    add("input_gradient_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, LISTED, WARM, samples, HIDDEN,
-        HIDDEN);
+    add("input_gradient_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, PACKED_NONZEROS, WARM, samples,
+        HIDDEN, HIDDEN);
     for (int l = 2; l >= (is_scalar ? 1 : 0); l--) { /* in scalar's part, layers 0 and 1 are the same */
         const int rows = is_scalar ? static_cast<int>(MF_PANEL) : in[l];
-        add("weight_gradient", isa, sizes_of(rows, BATCH, out[l]), weight_gradient, DENSE, WARM, rows, BATCH, out[l]);
+        add("weight_update", isa, sizes_of(rows, BATCH, out[l]), weight_update, DENSE, WARM, rows, BATCH, out[l]);
     }
-    add("weight_gradient_sparse", isa, sizes_of(MF_INPUTS, BATCH, HIDDEN), weight_gradient, SPARSE, WARM, MF_INPUTS,
-        BATCH, HIDDEN);
+    add("weight_update_sparse", isa, sizes_of(MF_INPUTS, BATCH, HIDDEN), weight_update, SPARSE, WARM, MF_INPUTS, BATCH,
+        HIDDEN);
     if (!is_scalar) {
         /* odd ones: partial tiles and panels everywhere */
         add("forward", isa, sizes_of(97, 501, 37), forward, DENSE, WARM, 97, 501, 37);
         add("input_gradient", isa, sizes_of(97, 37, 501), input_gradient, DENSE, WARM, 97, 37, 501);
-        add("weight_gradient", isa, sizes_of(501, 97, 37), weight_gradient, DENSE, WARM, 501, 97, 37);
+        add("weight_update", isa, sizes_of(501, 97, 37), weight_update, DENSE, WARM, 501, 97, 37);
         /* the same loops from each cache, and from memory */
-        const int rows = 2 * isa->tile_rows, columns = isa->tile_panels * MF_PANEL;
+        const int rows = 2 * isa->mr, columns = isa->nr_panels * MF_PANEL;
         add("forward", isa, sizes_of(rows, 96, columns) + "/L1", forward, DENSE, WARM, rows, 96, columns);
         add("forward", isa, sizes_of(48, 240, 240) + "/L2", forward, DENSE, WARM, 48, 240, 240);
         add("forward", isa, sizes_of(BATCH, HIDDEN, HIDDEN) + "/memory", forward, DENSE, MEMORY, BATCH, HIDDEN, HIDDEN);
@@ -554,18 +554,18 @@ void add_all(const mf_kernels *isa)
         add("input_gradient", isa, sizes_of(48, 240, 240) + "/L2", input_gradient, DENSE, WARM, 48, 240, 240);
         add("input_gradient", isa, sizes_of(BATCH, HIDDEN, HIDDEN) + "/memory", input_gradient, DENSE, MEMORY, BATCH,
             HIDDEN, HIDDEN);
-        add("weight_gradient", isa, sizes_of(MF_PANEL, 120, columns) + "/L1", weight_gradient, DENSE, WARM,
+        add("weight_update", isa, sizes_of(MF_PANEL, 120, columns) + "/L1", weight_update, DENSE, WARM,
             static_cast<int>(MF_PANEL), 120, columns);
-        add("weight_gradient", isa, sizes_of(96, 500, 48) + "/L2", weight_gradient, DENSE, WARM, 96, 500, 48);
-        add("weight_gradient", isa, sizes_of(HIDDEN, BATCH, HIDDEN) + "/memory", weight_gradient, DENSE, MEMORY, HIDDEN,
+        add("weight_update", isa, sizes_of(96, 500, 48) + "/L2", weight_update, DENSE, WARM, 96, 500, 48);
+        add("weight_update", isa, sizes_of(HIDDEN, BATCH, HIDDEN) + "/memory", weight_update, DENSE, MEMORY, HIDDEN,
             BATCH, HIDDEN);
     }
-    add("bias_gradient", isa, sizes_of(1, BATCH, HIDDEN), bias_gradient, BATCH, HIDDEN);
+    add("bias_update", isa, sizes_of(1, BATCH, HIDDEN), bias_update, BATCH, HIDDEN);
     add("softmax", isa, "m:1000", softmax, BATCH);
     add("scale", isa, "m:1000", scale, BATCH);
-    add("list_samples", isa, "m:1000", lists, false, BATCH);
-    add("list_pixels", isa, "m:1000", lists, true, BATCH);
-    add("list_columns", isa, "m:1000/n:500", list_columns, BATCH, HIDDEN);
+    add("pack_samples", isa, "m:1000", lists, false, BATCH);
+    add("pack_pixels", isa, "m:1000", lists, true, BATCH);
+    add("index_columns", isa, "m:1000/n:500", index_columns, BATCH, HIDDEN);
     add("transpose", isa, "m:500/n:500", transpose, HIDDEN);
 }
 

@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 
 extern "C" {
-#include "optimizer.h"
-#include "pass.h"
+#include "engine/adam.h"
+#include "engine/step.h"
 }
 
 namespace
@@ -55,17 +55,17 @@ double median(std::vector<double> values)
 }
 
 struct Measurement {
-    std::string name, unit;
+    std::string name, task;
     std::vector<double> values;
 };
 std::vector<Measurement> measurements; /* in the order in which they were first seen */
 
-void record(const std::string &name, const char *unit, double value)
+void record(const std::string &name, const char *task, double value)
 {
     const auto same = [&](const Measurement &m) { return m.name == name; };
     auto m = std::find_if(measurements.begin(), measurements.end(), same);
     if (m == measurements.end())
-        m = measurements.insert(m, {name, unit, {}});
+        m = measurements.insert(m, {name, task, {}});
     m->values.push_back(value);
 }
 
@@ -120,7 +120,7 @@ void print_table()
         const auto range = std::minmax_element(m.values.begin(), m.values.end());
         const Target *target;
         const int g = grade(m, &target);
-        std::printf("%-62s %10.4g %-8s %6.1f", m.name.c_str(), middle, m.unit.c_str(),
+        std::printf("%-62s %10.4g %-8s %6.1f", m.name.c_str(), middle, m.task.c_str(),
                     middle > 0 ? 50 * (*range.second - *range.first) / middle : 0);
         if (g >= 0)
             std::printf(" %7.4g %7.4g  %s", target->must, target->goal, words[g]);
@@ -162,8 +162,8 @@ void write_json(const std::string &path)
                  quoted(__VERSION__).c_str(), quoted(build_flags()).c_str());
     std::fprintf(file, "  \"measurements\": [");
     for (const Measurement &m : measurements) {
-        std::fprintf(file, "%s\n    {\"name\": %s, \"unit\": %s, \"median\": %.9g", &m == &measurements[0] ? "" : ",",
-                     quoted(m.name).c_str(), quoted(m.unit).c_str(), median(m.values));
+        std::fprintf(file, "%s\n    {\"name\": %s, \"task\": %s, \"median\": %.9g", &m == &measurements[0] ? "" : ",",
+                     quoted(m.name).c_str(), quoted(m.task).c_str(), median(m.values));
         const Target *target;
         if (grade(m, &target) >= 0)
             std::fprintf(file, ", \"must\": %g, \"goal\": %g", target->must, target->goal);
@@ -216,7 +216,7 @@ struct Network {
         mnist_fast_config config;
         mnist_fast_default_config(&config);
         config.learning_rate = learning_rate;
-        const mnist_fast_machine machine = {isa.c_str(), threads};
+        const mnist_fast_runtime machine = {isa.c_str(), threads};
         mnist_fast_error error;
         must(mnist_fast_create(&config, &machine, &n, &error), error);
     }
@@ -301,7 +301,7 @@ double measure_training(const std::string &isa, int threads, const mnist_fast_im
 
 struct Work {
     mnist_fast *n;
-    std::vector<mf_unit> units; /* weight gradients: hidden layers first, then layer 1 */
+    std::vector<mf_task> tasks; /* weight gradients: hidden layers first, then layer 1 */
     size_t hidden_units;
     mf_adam adam;
 };
@@ -341,16 +341,16 @@ struct Spent {
     double lists, all;
 };
 
-void weight_gradient(const Work &work, size_t begin, size_t end, mf_lists *lists, Spent *spent)
+void weight_update(const Work &work, size_t begin, size_t end, mf_lists *lists, Spent *spent)
 {
     const mf_kernels *const kernels = work.n->kernels;
     mf_workspace *const w = work.n->workspace;
     int listed = -1;
     lists->depth = w->samples;
     for (size_t i = begin; i < end; i++) {
-        const mf_unit &u = work.units[i];
+        const mf_task &u = work.tasks[i];
         const mf_layer &l = work.n->layer[u.layer];
-        mf_weight_gradient op = {};
+        mf_weight_update op = {};
         op.x = u.layer ? w->y[u.layer - 1] : w->x;
         op.lists = lists;
         op.dz = w->dy[u.layer];
@@ -361,29 +361,29 @@ void weight_gradient(const Work &work, size_t begin, size_t end, mf_lists *lists
         op.adam = work.adam;
         if (u.layer == 0 && u.begin != listed) {
             const double start = thread_seconds();
-            kernels->list_pixels(w->pixels, w->samples, u.begin, u.end, lists);
+            kernels->pack_pixels(w->pixels, w->samples, u.begin, u.end, lists);
             listed = u.begin;
             spent->lists += thread_seconds() - start;
         }
-        (u.layer ? kernels->weight_gradient : kernels->weight_gradient_sparse)(&op, u.begin, u.end, u.first, u.last);
+        (u.layer ? kernels->weight_update : kernels->weight_update_sparse)(&op, u.begin, u.end, u.first, u.last);
     }
 }
 
-enum { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, FORWARD1, WEIGHT_GRADIENT1, KERNELS };
-const char *const kernel_names[KERNELS] = {"forward", "input gradient", "weight gradient", "layer 1, forward",
+enum { FORWARD, INPUT_GRADIENT, WEIGHT_UPDATE, FORWARD1, WEIGHT_GRADIENT1, KERNELS };
+const char *const kernel_names[KERNELS] = {"forward", "input gradient", "weight update", "layer 1, forward",
                                            "layer 1, weight gradient"};
 
 /* One thread's share of one pass over the batch. */
 void run_kernel(const Work &work, int kernel, size_t thread, size_t threads, Spent *spent)
 {
     mf_lists *const lists = &work.n->workspace->lists[thread * static_cast<size_t>(work.n->layers)];
-    const size_t hidden = work.hidden_units, rest = work.units.size() - hidden;
-    if (kernel == WEIGHT_GRADIENT) {
-        weight_gradient(work, hidden * thread / threads, hidden * (thread + 1) / threads, lists, spent);
+    const size_t hidden = work.hidden_units, rest = work.tasks.size() - hidden;
+    if (kernel == WEIGHT_UPDATE) {
+        weight_update(work, hidden * thread / threads, hidden * (thread + 1) / threads, lists, spent);
         return;
     }
     if (kernel == WEIGHT_GRADIENT1) {
-        weight_gradient(work, hidden + rest * thread / threads, hidden + rest * (thread + 1) / threads, lists, spent);
+        weight_update(work, hidden + rest * thread / threads, hidden + rest * (thread + 1) / threads, lists, spent);
         return;
     }
     const int part = static_cast<int>(thread), parts = static_cast<int>(threads), samples = work.n->workspace->samples;
@@ -394,7 +394,7 @@ void run_kernel(const Work &work, int kernel, size_t thread, size_t threads, Spe
         const int end = std::min(begin + height, stop);
         if (kernel == FORWARD1) {
             const double start = thread_seconds();
-            work.n->kernels->list_samples(work.n->workspace->pixels, begin, end, lists);
+            work.n->kernels->pack_samples(work.n->workspace->pixels, begin, end, lists);
             spent->lists += thread_seconds() - start;
             forward(work, 0, lists, begin, end);
         }
@@ -418,13 +418,13 @@ double kernel_flop(const mnist_fast *n, int kernel)
 void make_work(Work &work, const mnist_fast_images &images)
 {
     mnist_fast *const n = work.n;
-    const int samples = n->config.batch;
+    const int samples = n->config.batch_size;
     mnist_fast_error error;
     must(mf_workspace_reserve(n, samples, &error), error);
     std::vector<uint8_t> kinds(static_cast<size_t>(samples));
     std::vector<uint32_t> order(kinds.size()), buffer(kinds.size());
     for (size_t i = 0; i < kinds.size(); i++) {
-        kinds[i] = mf_kind_of(images.pixels + i * MF_INPUTS, images.labels[i]);
+        kinds[i] = mf_sort_key(images.pixels + i * MF_INPUTS, images.labels[i]);
         order[i] = static_cast<uint32_t>(i);
     }
     mf_sort_batches(kinds.data(), kinds.size(), buffer.data(), order.data(), kinds.size());
@@ -433,22 +433,22 @@ void make_work(Work &work, const mnist_fast_images &images)
     mf_rows rows = {};
     rows.end = rows.batch = samples;
     rows.sparse = rows.labels = rows.gradients = true;
-    mf_pass_rows(n, &rows, &untimed);
-    double density[MF_BLOCKS];
+    mf_forward_backward(n, &rows, &untimed);
+    double density[MF_PIXEL_BLOCKS];
     mf_measure_density(n, samples, density);
-    mf_plan plan;
-    must(mf_plan_make(n, density, &plan, &error), error);
+    mf_partition partition;
+    must(mf_partition_make(n, density, &partition, &error), error);
     for (const bool hidden : {true, false}) {
-        for (size_t i = 0; i < plan.count; i++) {
-            const mf_unit &u = plan.units[i];
+        for (size_t i = 0; i < partition.count; i++) {
+            const mf_task &u = partition.tasks[i];
             const bool bias = u.begin == n->layer[u.layer].bias_row, last = u.layer == n->layers - 1;
             if (!bias && !last && (u.layer > 0) == hidden)
-                work.units.push_back(u);
+                work.tasks.push_back(u);
         }
         if (hidden)
-            work.hidden_units = work.units.size();
+            work.hidden_units = work.tasks.size();
     }
-    mf_plan_free(&plan);
+    mf_partition_free(&partition);
     work.adam = mf_adam_constants(&n->config, 1000);
 }
 
@@ -601,13 +601,13 @@ double measure_barrier(int threads)
     return least;
 }
 
-/* What the largest share of a batch costs, in blocks of `cost` by their rows, cut as mf_pass_rows does it. */
+/* What the largest share of a batch costs, in blocks of `cost` by their rows, cut as mf_forward_backward does it. */
 double heaviest_rows(const std::vector<double> &cost, int samples, int threads)
 {
     double most = 0;
     for (int t = 0; t < threads; t++) {
         const int rows = mf_share(samples, t + 1, threads) - mf_share(samples, t, threads);
-        const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
+        const int blocks = (rows + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
         double sum = 0;
         for (int b = 0; b < blocks; b++)
             sum += cost[static_cast<size_t>(mf_share(rows, b + 1, blocks) - mf_share(rows, b, blocks))];
@@ -616,13 +616,14 @@ double heaviest_rows(const std::vector<double> &cost, int samples, int threads)
     return most;
 }
 
-double heaviest_units(const mf_plan &plan, int threads)
+double heaviest_units(const mf_partition &partition, int threads)
 {
     double most = 0;
     for (int t = 0; t < threads; t++) {
         double sum = 0;
-        for (size_t u = mf_plan_begin(&plan, t, threads); u < mf_plan_begin(&plan, t + 1, threads); u++)
-            sum += plan.units[u].cost;
+        for (size_t u = mf_partition_begin(&partition, t, threads); u < mf_partition_begin(&partition, t + 1, threads);
+             u++)
+            sum += partition.tasks[u].cost;
         most = std::max(most, sum);
     }
     return most;
@@ -637,8 +638,8 @@ void predict_scaling(const std::string &isa, const mnist_fast_images &images)
     mnist_fast *const n = network.n;
     Work work = {n, {}, 0, {}};
     make_work(work, images);
-    std::vector<double> cost(MF_LIST_BLOCK + 1);
-    for (int rows = 1; rows <= MF_LIST_BLOCK; rows++) {
+    std::vector<double> cost(MF_BLOCK_ROWS + 1);
+    for (int rows = 1; rows <= MF_BLOCK_ROWS; rows++) {
         std::vector<double> times;
         for (int i = 0; i < (options.quick ? 10 : 200); i++) {
             const double begin = thread_seconds();
@@ -648,27 +649,27 @@ void predict_scaling(const std::string &isa, const mnist_fast_images &images)
         cost[static_cast<size_t>(rows)] = *std::min_element(times.begin(), times.end());
         record("block/" + isa + "/rows:" + std::to_string(rows), "us", 1e6 * cost[static_cast<size_t>(rows)]);
     }
-    double density[MF_BLOCKS];
-    mf_measure_density(n, n->config.batch, density);
-    mf_plan plan;
+    double density[MF_PIXEL_BLOCKS];
+    mf_measure_density(n, n->config.batch_size, density);
+    mf_partition partition;
     mnist_fast_error error;
-    must(mf_plan_make(n, density, &plan, &error), error);
+    must(mf_partition_make(n, density, &partition, &error), error);
 
     const std::string phase = label("training", isa, 1) + "/phase/";
-    double rows = 0, units = 0, serial = 0;
+    double rows = 0, tasks = 0, serial = 0;
     for (int p = 0; p < MF_PHASES; p++) {
         const double seconds = median(find(phase + mf_phase_name(static_cast<mf_phase>(p)))->values);
-        const bool is_units = p == MF_PHASE_WEIGHT_GRADIENT1 || p == MF_PHASE_WEIGHT_GRADIENT;
-        (is_units ? units : p == MF_PHASE_OTHER || p == MF_PHASE_WAIT ? serial : rows) += seconds;
+        const bool is_units = p == MF_PHASE_WEIGHT_UPDATE1 || p == MF_PHASE_WEIGHT_UPDATE;
+        (is_units ? tasks : p == MF_PHASE_OTHER || p == MF_PHASE_WAIT ? serial : rows) += seconds;
     }
     const double barrier = measure_barrier(2), barriers = 2 * options.epochs * std::ceil(0.9 * images.count / 1000.0);
     for (int threads = 1; threads <= 64; threads++) {
         const double by_rows = heaviest_rows(cost, 1000, threads) / heaviest_rows(cost, 1000, 1);
-        const double by_units = heaviest_units(plan, threads) / heaviest_units(plan, 1);
+        const double by_units = heaviest_units(partition, threads) / heaviest_units(partition, 1);
         record(label("prediction", isa, threads), "s",
-               rows * by_rows + units * by_units + serial + barriers * barrier * std::log2(threads));
+               rows * by_rows + tasks * by_units + serial + barriers * barrier * std::log2(threads));
     }
-    mf_plan_free(&plan);
+    mf_partition_free(&partition);
 }
 
 /* ---- The program, as a process of its own ---- */

@@ -7,8 +7,8 @@
 #include <zlib.h>
 
 extern "C" {
-#include "idx.h"
-#include "pass.h"
+#include "engine/step.h"
+#include "io/idx.h"
 }
 
 namespace
@@ -114,12 +114,12 @@ void split(benchmark::State &state)
     state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(images().count()));
 }
 
-/* The images in a shuffled order, and the kinds they are sorted by. */
+/* The images in a shuffled order, and the sort_keys they are sorted by. */
 struct Order {
     std::vector<uint32_t> indices, order, buffer;
-    std::vector<uint8_t> kinds;
+    std::vector<uint8_t> sort_keys;
 
-    Order() : indices(images().count()), order(indices.size()), buffer(SHUFFLE), kinds(indices.size())
+    Order() : indices(images().count()), order(indices.size()), buffer(SHUFFLE), sort_keys(indices.size())
     {
         std::iota(indices.begin(), indices.end(), 0);
         shuffle();
@@ -131,12 +131,12 @@ struct Order {
     }
     void kind()
     {
-        for (size_t i = 0; i < kinds.size(); i++)
-            kinds[i] = mf_kind_of(images().pixels.data() + i * MF_INPUTS, images().labels[i]);
+        for (size_t i = 0; i < sort_keys.size(); i++)
+            sort_keys[i] = mf_sort_key(images().pixels.data() + i * MF_INPUTS, images().labels[i]);
     }
     void sort()
     {
-        mf_sort_batches(kinds.data(), BATCH, buffer.data(), order.data(), order.size());
+        mf_sort_batches(sort_keys.data(), BATCH, buffer.data(), order.data(), order.size());
     }
 };
 
@@ -161,14 +161,14 @@ void shuffle(benchmark::State &state)
     state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(images().count()));
 }
 
-void kinds(benchmark::State &state)
+void sort_keys(benchmark::State &state)
 {
     Order order;
     measure(
         state, [&] { order.kind(); },
         [&] {
-            for (size_t i = 0; i < order.kinds.size(); i++)
-                if (order.kinds[i] / MF_SLANTS != images().labels[i])
+            for (size_t i = 0; i < order.sort_keys.size(); i++)
+                if (order.sort_keys[i] / MF_SKEWS != images().labels[i])
                     return false;
             return true;
         });
@@ -184,7 +184,7 @@ void sort(benchmark::State &state)
         state, [&] { order.sort(); },
         [&] {
             for (size_t i = 1; i < order.order.size(); i++)
-                if (i % BATCH && order.kinds[order.order[i - 1]] > order.kinds[order.order[i]])
+                if (i % BATCH && order.sort_keys[order.order[i - 1]] > order.sort_keys[order.order[i]])
                     return false;
             return each_once(order.order, images().count());
         });
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
     benchmark::RegisterBenchmark("inflate", read_images, true)->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark("split", split)->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark("shuffle", shuffle)->Unit(benchmark::kMicrosecond);
-    benchmark::RegisterBenchmark("kinds", kinds)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark("sort_keys", sort_keys)->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark("sort_batches", sort)->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark("gather", gather)->Unit(benchmark::kMicrosecond);
     return run_benchmarks(argc, argv);

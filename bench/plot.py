@@ -85,7 +85,7 @@ UNITS, PIXELS, BATCH = 500, 784, 1000
 TRAFFIC = {
     "forward": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + UNITS * UNITS)),
     "input gradient": (2 * UNITS * UNITS * BATCH, 4 * (3 * BATCH * UNITS + UNITS * UNITS)),
-    "weight gradient": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + 6 * UNITS * UNITS)),
+    "weight update": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + 6 * UNITS * UNITS)),
     "layer 1, forward": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + PIXELS * UNITS)),
     "layer 1, weight gradient": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + 6 * PIXELS * UNITS)),
 }
@@ -147,7 +147,7 @@ def phases(limit, out):
         y = 76 + 28 * i
         rate = limit.of("training", f"/phase/{name}, over peak")
         p.text(at - 10, y + 15, name, "end")
-        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "a" if "weight gradient, others" in name else "b" if rate else "c")
+        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "a" if "weight update, others" in name else "b" if rate else "c")
         end = seconds[name]
         if rate:
             dense = at + seconds[name] * rate / longest * wide

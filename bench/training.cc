@@ -39,8 +39,8 @@ struct Network {
     {
         mnist_fast_config config;
         mnist_fast_default_config(&config);
-        config.validation = validation;
-        mnist_fast_machine machine = {};
+        config.validation_fraction = validation;
+        mnist_fast_runtime machine = {};
         machine.isa = isa;
         machine.threads = threads;
         mnist_fast_create(&config, &machine, &network, nullptr);

@@ -54,19 +54,19 @@ typedef struct mnist_fast_error {
 typedef struct mnist_fast mnist_fast;
 
 /* How to compute. Zeroed means: the best instruction set of this CPU, the threads that make sense here. */
-typedef struct mnist_fast_machine {
+typedef struct mnist_fast_runtime {
     const char *isa; /* "scalar", "avx2", "avx512", "neon"; NULL: MNIST_FAST_ISA, else the best */
     int threads;     /* 1 to MNIST_FAST_MAX_THREADS; 0: OMP_NUM_THREADS, else min(affinity, CPU quota, cores) */
-} mnist_fast_machine;
+} mnist_fast_runtime;
 
 /* What to train, and how. Fill with mnist_fast_default_config, then change what you like. */
 typedef struct mnist_fast_config {
     int hidden[MNIST_FAST_MAX_HIDDEN]; /* units of each hidden layer, 1 to MNIST_FAST_MAX_UNITS */
     int hidden_count;                  /* 1 to MNIST_FAST_MAX_HIDDEN; 3 layers of 500 */
-    int batch;                         /* images a step, 1 to 2^20; 1000 */
+    int batch_size;                    /* images a step, 1 to 2^20; 1000 */
     float learning_rate;               /* finite, > 0; 0.001 */
     float beta1, beta2, epsilon;       /* Adam; 0.9, 0.999, 1e-7 (added outside the root) */
-    double validation;                 /* share of the images held out, in [0, 1); 0.1 */
+    double validation_fraction;        /* share of the images held out, in [0, 1); 0.1 */
     int shuffle_buffer;                /* >= 1; 10000 */
     uint64_t seed;                     /* 1 */
 } mnist_fast_config;
@@ -95,16 +95,16 @@ typedef struct mnist_fast_progress {
 } mnist_fast_progress;
 
 /* Called on the calling thread after every batch and every epoch; return nonzero to stop. */
-typedef int mnist_fast_report(const mnist_fast_progress *progress, void *user);
+typedef int mnist_fast_progress_callback(const mnist_fast_progress *progress, void *user);
 
 MNIST_FAST_API void mnist_fast_default_config(mnist_fast_config *config);
 
 /* A fresh network: Glorot uniform weights from config->seed, zero biases. *network is NULL on failure. */
-MNIST_FAST_API mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_machine *machine,
+MNIST_FAST_API mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
                                                    mnist_fast **network, mnist_fast_error *error);
 
-/* Read a network from a safetensors file; machine may be NULL. *network is NULL on failure. */
-MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_machine *machine,
+/* Read a network from a safetensors file; runtime may be NULL. *network is NULL on failure. */
+MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime,
                                                  mnist_fast **network, mnist_fast_error *error);
 
 /* Write the network to path: to a temporary beside it, synced, then renamed. The old file or the new one is there at
@@ -115,7 +115,8 @@ MNIST_FAST_API mnist_fast_status mnist_fast_save(const mnist_fast *network, cons
  * behind it in all. Training goes on from where the network stands, so a larger number trains longer, and a stopped
  * training ends in the same bytes as one that was never stopped. report may be NULL. */
 MNIST_FAST_API mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
-                                                  mnist_fast_report *report, void *user, mnist_fast_error *error);
+                                                  mnist_fast_progress_callback *report, void *user,
+                                                  mnist_fast_error *error);
 
 /* Classify images->count images. digits: count bytes; probabilities: count * 10 floats, or NULL. */
 MNIST_FAST_API mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images,
@@ -130,9 +131,9 @@ MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const 
 /* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
 MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);
 
-MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);   /* the kernels in use */
-MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);       /* the threads in use */
-MNIST_FAST_API size_t mnist_fast_parameters(const mnist_fast *network); /* weights and biases, counted */
+MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */
+MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
+MNIST_FAST_API size_t mnist_fast_parameter_count(const mnist_fast *network); /* weights and biases, counted */
 
 MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 

@@ -8,8 +8,8 @@
 #define ISA avx2
 #define NAME_TEXT "avx2"
 #define LANES 8
-#define TILE_ROWS 6
-#define TILE_PANELS 1
+#define MR 6
+#define NR_PANELS 1
 #define WIDE_PANELS 4
 
 typedef __m256 vf;

@@ -12,8 +12,8 @@
 #define ISA avx512
 #define NAME_TEXT "avx512"
 #define LANES 16
-#define TILE_ROWS 8
-#define TILE_PANELS 3
+#define MR 8
+#define NR_PANELS 3
 #define WIDE_PANELS 8
 
 typedef __m512 vf;

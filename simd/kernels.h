@@ -21,12 +21,12 @@
 #include <stdint.h>
 
 enum {
-    MF_PANEL = 16,      /* columns of a panel */
-    MF_INPUTS = 784,    /* pixels of an image: inputs of the network */
-    MF_CLASSES = 10,    /* its outputs */
-    MF_LIST_BLOCK = 48, /* output rows that one call of a sparse kernel covers at most */
-    MF_LIST_AHEAD = 16, /* list entries that may be read, and their rows prefetched, beyond the last */
-    MF_TILE_ROWS = 8    /* the tallest tile of any instruction set */
+    MF_PANEL = 16,       /* columns of a panel */
+    MF_INPUTS = 784,     /* pixels of an image: inputs of the network */
+    MF_CLASSES = 10,     /* its outputs */
+    MF_BLOCK_ROWS = 48,  /* output rows that one call of a sparse kernel covers at most */
+    MF_INDEX_AHEAD = 16, /* list entries that may be read, and their rows prefetched, beyond the last */
+    MF_MR_MAX = 8        /* the tallest tile of any instruction set */
 };
 
 struct mf_matrix {
@@ -34,15 +34,15 @@ struct mf_matrix {
     size_t stride;
 };
 
-/* Where the left operand is not zero, for the tiles of one block of at most MF_LIST_BLOCK output rows: of each
- * tile_rows or less. Filled and read by the kernels of one instruction set; the memory is the caller's. depth is the
+/* Where the left operand is not zero, for the tiles of one block of at most MF_BLOCK_ROWS output rows: of each
+ * mr or less. Filled and read by the kernels of one instruction set; the memory is the caller's. depth is the
  * length of the sum. */
 struct mf_lists {
     int depth;
     int *count; /* of each tile */
     /* lists of pixels */
-    int32_t *offset; /* tiles * depth + MF_LIST_AHEAD: 16 * index, index ascending within a tile */
-    float *value;    /* MF_LIST_BLOCK * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
+    int32_t *offset; /* tiles * depth + MF_INDEX_AHEAD: 16 * index, index ascending within a tile */
+    float *value;    /* MF_BLOCK_ROWS * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
     /* lists of columns */
     uint64_t *place; /* tiles * depth + 1: (where the column begins in x) << 32 | 16 * index, ascending */
 };
@@ -77,7 +77,7 @@ struct mf_adam {
 };
 
 /* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v. */
-struct mf_weight_gradient {
+struct mf_weight_update {
     struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
     const struct mf_lists *lists; /* of these pixels; read by the sparse kernel alone */
     struct mf_matrix dz;          /* (samples, out) */
@@ -101,32 +101,32 @@ struct mf_softmax {
 struct mf_kernels {
     const char *name;        /* "scalar", "avx2", "avx512", "neon" */
     bool (*supported)(void); /* by this CPU and its operating system */
-    int tile_rows;           /* rows and panels of the full register tile: what a plan of the work needs to know */
-    int tile_panels;
+    int mr;                  /* rows and panels of the full register tile: what a plan of the work needs to know */
+    int nr_panels;
 
     /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. */
     void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);
 
-    /* Lists of the pixels with ink in any sample of a tile, for samples [begin, end), at most MF_LIST_BLOCK. */
-    void (*list_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists);
-    /* Lists of the samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_LIST_BLOCK.
+    /* Lists of the pixels with ink in any sample of a tile, for samples [begin, end), at most MF_BLOCK_ROWS. */
+    void (*pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists);
+    /* Lists of the samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_BLOCK_ROWS.
      * Up to 16 bytes after the last pixel of the last sample may be read. */
-    void (*list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
+    void (*pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
 
     /* Lists of the columns of x in which any sample of a tile is not zero, for samples [begin, end), at most
-     * MF_LIST_BLOCK. x has less than 2^32 elements. */
-    void (*list_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists);
+     * MF_BLOCK_ROWS. x has less than 2^32 elements. */
+    void (*index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists);
 
     void (*forward)(const struct mf_forward *op, int begin, int end);               /* samples */
     void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* the samples of the lists */
     void (*input_gradient)(const struct mf_input_gradient *op, int begin, int end); /* samples */
 
     /* Rows [begin, end) of w, within one panel of x (begin / 16 == (end - 1) / 16), panels [first, last) of w. */
-    void (*weight_gradient)(const struct mf_weight_gradient *op, int begin, int end, int first, int last);
+    void (*weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last);
     /* Rows [begin, end) are the pixels of the lists. */
-    void (*weight_gradient_sparse)(const struct mf_weight_gradient *op, int begin, int end, int first, int last);
+    void (*weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last);
     /* Row `row` of w is the bias: x is taken as 1 for every sample. */
-    void (*bias_gradient)(const struct mf_weight_gradient *op, int row, int first, int last);
+    void (*bias_update)(const struct mf_weight_update *op, int row, int first, int last);
 
     void (*softmax)(const struct mf_softmax *op, int begin, int end); /* samples */
     void (*transpose)(const float *block, float *transposed);         /* 16 x 16, both row-major and aligned */

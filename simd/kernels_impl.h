@@ -2,7 +2,7 @@
  *
  *   ISA                     suffix of the names
  *   LANES                   floats of a vector
- *   TILE_ROWS, TILE_PANELS  the register tile of the products
+ *   MR, NR_PANELS  the register tile of the products
  *   WIDE_PANELS             the tile of a single row: more panels, so that enough chains run side by side
  *   vf, vm                  a vector of floats; the result of a comparison
  *   v_load v_store          aligned; v_storeu need not be
@@ -34,17 +34,17 @@
 #define UNROLL _Pragma("GCC unroll 16")
 
 enum { VECTORS = MF_PANEL / LANES }; /* of a panel */
-enum { PANELS_MAX = TILE_PANELS > WIDE_PANELS ? TILE_PANELS : WIDE_PANELS };
+enum { PANELS_MAX = NR_PANELS > WIDE_PANELS ? NR_PANELS : WIDE_PANELS };
 
 /* How tile() finds its left operand. */
 enum source {
     SAMPLES, /* row r of the product is row r of a matrix; the sum runs along it */
     COLUMNS, /* row r of the product is column r of a matrix; the sum runs down the samples */
     ONES,    /* 1 for every term */
-    CHOSEN,  /* as SAMPLES, but the terms of a list alone */
-    LISTED   /* the terms of a list, which has their values too */
+    INDEXED,  /* as SAMPLES, but the terms of a list alone */
+    PACKED_NONZEROS   /* the terms of a list, which has their values too */
 };
-enum epilogue { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT };
+enum epilogue { FORWARD, INPUT_GRADIENT, WEIGHT_UPDATE };
 
 /* c(rows, panels) = a(rows, depth) · b(depth, panels), with what its epilogue needs. */
 struct product {
@@ -84,7 +84,7 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
     const int vectors = panels * VECTORS;
     const float *b = p->b.data + (size_t)panel * p->b.stride;
     const size_t b_stride = p->b.stride;
-    vf sum[MF_TILE_ROWS][PANELS_MAX * VECTORS];
+    vf sum[MF_MR_MAX][PANELS_MAX * VECTORS];
 
     UNROLL for (int j = 0; j < vectors; j++) {
         const float *bias = p->bias + (size_t)(panel + j / VECTORS) * b_stride + j % VECTORS * LANES;
@@ -122,18 +122,18 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
         const float one = 1.0f;
         for (int k = 0; k < p->depth; k++, b += MF_PANEL)
             TERM(&one, 0, b);
-    } else if (source == CHOSEN) {
+    } else if (source == INDEXED) {
         const uint64_t *place = p->lists->place + (size_t)list * p->depth;
         const float *a = p->a.data + (size_t)row * MF_PANEL;
         for (const uint64_t *end = place + p->lists->count[list]; place < end; place++)
             TERM(a + (*place >> 32), MF_PANEL, b + (uint32_t)*place);
     } else {
         const int32_t *offset = p->lists->offset + (size_t)list * p->depth;
-        const float *a = p->lists->value + (size_t)list * TILE_ROWS * p->depth;
+        const float *a = p->lists->value + (size_t)list * MR * p->depth;
         for (int n = p->lists->count[list]; n > 0; n--, a += rows, offset++) {
             /* the hardware can't foresee where a list goes: this line is worth 14% of the sparse kernels */
             UNROLL for (int j = 0; j < panels; j++)
-                __builtin_prefetch(b + (size_t)j * b_stride + offset[MF_LIST_AHEAD]);
+                __builtin_prefetch(b + (size_t)j * b_stride + offset[MF_INDEX_AHEAD]);
             TERM(a, 1, b + *offset);
         }
     }
@@ -159,7 +159,7 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
 /* Panels [first, last) of one group of rows, by the widest tiles that fit; `list` as in tile(). */
 #define TILE_OF(n)                                                                                                     \
     case n:                                                                                                            \
-        if (n <= TILE_ROWS)                                                                                            \
+        if (n <= MR)                                                                                            \
             tile(p, source, epilogue, n, panels, row, panel, list);                                                    \
         break;
 INLINE void tile_of_rows(const struct product *p, enum source source, enum epilogue epilogue, int rows, int panels,
@@ -183,7 +183,7 @@ INLINE void tile_of_rows(const struct product *p, enum source source, enum epilo
 INLINE void product(const struct product *p, enum source source, enum epilogue epilogue, int begin, int end, int first,
                     int last)
 {
-    const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
     int panel = first;
     if (rows == 1)
         for (; panel + WIDE_PANELS <= last; panel += WIDE_PANELS)
@@ -192,16 +192,16 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
         for (; panel < last; panel++)
             tile(p, source, epilogue, 1, 1, begin, panel, 0);
     while (panel < last) {
-        const int panels = last - panel < TILE_PANELS ? last - panel : TILE_PANELS;
+        const int panels = last - panel < NR_PANELS ? last - panel : NR_PANELS;
         for (int t = 0; t < tiles; t++) {
             const int row = rows * t / tiles, next = rows * (t + 1) / tiles;
-            if (panels == TILE_PANELS)
-                tile_of_rows(p, source, epilogue, next - row, TILE_PANELS, begin + row, panel, t);
-#if TILE_PANELS > 2
+            if (panels == NR_PANELS)
+                tile_of_rows(p, source, epilogue, next - row, NR_PANELS, begin + row, panel, t);
+#if NR_PANELS > 2
             else if (panels == 2)
                 tile_of_rows(p, source, epilogue, next - row, 2, begin + row, panel, t);
 #endif
-#if TILE_PANELS > 1
+#if NR_PANELS > 1
             else
                 tile_of_rows(p, source, epilogue, next - row, 1, begin + row, panel, t);
 #endif
@@ -216,7 +216,7 @@ static void NAME(forward)(const struct mf_forward *op, int begin, int end)
         .a = op->x, .lists = op->lists, .b = op->w, .c = op->y, .depth = op->in, .bias = op->bias,
         .floor = op->relu ? 0.0f : -INFINITY};
     if (op->lists)
-        product(&p, CHOSEN, FORWARD, begin, end, 0, op->panels);
+        product(&p, INDEXED, FORWARD, begin, end, 0, op->panels);
     else
         product(&p, SAMPLES, FORWARD, begin, end, 0, op->panels);
 }
@@ -226,19 +226,19 @@ static void NAME(forward_sparse)(const struct mf_forward *op, int begin, int end
     const struct product p = {
         .lists = op->lists, .b = op->w, .c = op->y, .depth = op->lists->depth, .bias = op->bias,
         .floor = op->relu ? 0.0f : -INFINITY};
-    product(&p, LISTED, FORWARD, begin, end, 0, op->panels);
+    product(&p, PACKED_NONZEROS, FORWARD, begin, end, 0, op->panels);
 }
 
 static void NAME(input_gradient)(const struct mf_input_gradient *op, int begin, int end)
 {
     const struct product p = {.a = op->dz, .lists = op->lists, .b = op->wt, .c = op->dx, .depth = op->out, .h = op->h};
     if (op->lists)
-        product(&p, CHOSEN, INPUT_GRADIENT, begin, end, 0, op->panels);
+        product(&p, INDEXED, INPUT_GRADIENT, begin, end, 0, op->panels);
     else
         product(&p, SAMPLES, INPUT_GRADIENT, begin, end, 0, op->panels);
 }
 
-INLINE struct product weight_product(const struct mf_weight_gradient *op)
+INLINE struct product update_product(const struct mf_weight_update *op)
 {
     return (struct product){.a = op->x,
                             .lists = op->lists,
@@ -250,22 +250,22 @@ INLINE struct product weight_product(const struct mf_weight_gradient *op)
                             .adam = op->adam};
 }
 
-static void NAME(weight_gradient)(const struct mf_weight_gradient *op, int begin, int end, int first, int last)
+static void NAME(weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
-    const struct product p = weight_product(op);
-    product(&p, COLUMNS, WEIGHT_GRADIENT, begin, end, first, last);
+    const struct product p = update_product(op);
+    product(&p, COLUMNS, WEIGHT_UPDATE, begin, end, first, last);
 }
 
-static void NAME(weight_gradient_sparse)(const struct mf_weight_gradient *op, int begin, int end, int first, int last)
+static void NAME(weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
-    const struct product p = weight_product(op);
-    product(&p, LISTED, WEIGHT_GRADIENT, begin, end, first, last);
+    const struct product p = update_product(op);
+    product(&p, PACKED_NONZEROS, WEIGHT_UPDATE, begin, end, first, last);
 }
 
-static void NAME(bias_gradient)(const struct mf_weight_gradient *op, int row, int first, int last)
+static void NAME(bias_update)(const struct mf_weight_update *op, int row, int first, int last)
 {
-    const struct product p = weight_product(op);
-    product(&p, ONES, WEIGHT_GRADIENT, row, row + 1, first, last);
+    const struct product p = update_product(op);
+    product(&p, ONES, WEIGHT_UPDATE, row, row + 1, first, last);
 }
 
 /* ---- Pixels: scaling, and the lists of those that are not zero ---- */
@@ -278,7 +278,7 @@ static void NAME(scale)(const uint8_t *pixels, int begin, int end, struct mf_mat
                     v_pixels(pixels + (size_t)i * MF_INPUTS + k) / v_set(255.0f));
 }
 
-/* pixel / 255 of every pixel: a division for each would be most of the work of list_samples. */
+/* pixel / 255 of every pixel: a division for each would be most of the work of pack_samples. */
 #define SCALED(i) (i) / 255.0f, ((i) + 1) / 255.0f, ((i) + 2) / 255.0f, ((i) + 3) / 255.0f
 #define SCALED16(i) SCALED(i), SCALED((i) + 4), SCALED((i) + 8), SCALED((i) + 12)
 #define SCALED64(i) SCALED16(i), SCALED16((i) + 16), SCALED16((i) + 32), SCALED16((i) + 48)
@@ -292,14 +292,14 @@ INLINE uint64_t eight(const uint8_t *pixels)
     return word;
 }
 
-static void NAME(list_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
+static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
 {
-    const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
     for (int t = 0; t < tiles; t++) {
         const int row = rows * t / tiles, height = rows * (t + 1) / tiles - row;
         const uint8_t *image = pixels + (size_t)(begin + row) * MF_INPUTS;
         int32_t *offset = lists->offset + (size_t)t * lists->depth;
-        float *value = lists->value + (size_t)t * TILE_ROWS * lists->depth;
+        float *value = lists->value + (size_t)t * MR * lists->depth;
         int n = 0;
         for (int k = 0; k < MF_INPUTS; k += 8) {
             uint64_t ink = 0;
@@ -318,9 +318,9 @@ static void NAME(list_samples)(const uint8_t *pixels, int begin, int end, struct
 }
 
 /* An element that is not +0 has a bit. */
-static void NAME(list_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
 {
-    const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
     for (int t = 0; t < tiles; t++) {
         const int row = begin + rows * t / tiles, next = begin + rows * (t + 1) / tiles;
         uint64_t *const first = lists->place + (size_t)t * lists->depth, *place = first;
@@ -344,15 +344,15 @@ static void NAME(list_columns)(struct mf_matrix x, int columns, int begin, int e
     }
 }
 
-static void NAME(list_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
+static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
 {
-    const int rows = end - begin, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
     for (int t = 0; t < tiles; t++) {
         const int row = rows * t / tiles, height = rows * (t + 1) / tiles - row;
         const uint8_t *patch = pixels + begin + row;
         const uint64_t mine = ~(uint64_t)0 >> (64 - 8 * height);
         int32_t *offset = lists->offset + (size_t)t * lists->depth;
-        float *value = lists->value + (size_t)t * TILE_ROWS * lists->depth;
+        float *value = lists->value + (size_t)t * MR * lists->depth;
         int n = 0;
         for (int i = 0; i < samples; i++) {
             offset[n] = i * MF_PANEL;
@@ -524,18 +524,18 @@ static void NAME(softmax)(const struct mf_softmax *op, int begin, int end)
 const struct mf_kernels NAME(kernels) = {
     .name = NAME_TEXT,
     .supported = NAME(supported),
-    .tile_rows = TILE_ROWS,
-    .tile_panels = TILE_PANELS,
+    .mr = MR,
+    .nr_panels = NR_PANELS,
     .scale = NAME(scale),
-    .list_samples = NAME(list_samples),
-    .list_pixels = NAME(list_pixels),
-    .list_columns = NAME(list_columns),
+    .pack_samples = NAME(pack_samples),
+    .pack_pixels = NAME(pack_pixels),
+    .index_columns = NAME(index_columns),
     .forward = NAME(forward),
     .forward_sparse = NAME(forward_sparse),
     .input_gradient = NAME(input_gradient),
-    .weight_gradient = NAME(weight_gradient),
-    .weight_gradient_sparse = NAME(weight_gradient_sparse),
-    .bias_gradient = NAME(bias_gradient),
+    .weight_update = NAME(weight_update),
+    .weight_update_sparse = NAME(weight_update_sparse),
+    .bias_update = NAME(bias_update),
     .softmax = NAME(softmax),
     .transpose = NAME(transpose),
 };

@@ -8,8 +8,8 @@
 #define ISA neon
 #define NAME_TEXT "neon"
 #define LANES 4
-#define TILE_ROWS 6
-#define TILE_PANELS 1
+#define MR 6
+#define NR_PANELS 1
 #define WIDE_PANELS 4
 
 typedef float32x4_t vf;

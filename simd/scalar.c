@@ -44,20 +44,20 @@ static void list_one(const uint8_t *pixels, size_t step, int tile, struct mf_lis
     lists->count[tile] = n;
 }
 
-static void mf_list_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
+static void mf_pack_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
 {
     for (int i = begin; i < end; i++)
         list_one(pixels + (size_t)i * MF_INPUTS, 1, i - begin, lists);
 }
 
-static void mf_list_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
+static void mf_pack_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
 {
     (void)samples; /* lists->depth says it too */
     for (int k = begin; k < end; k++)
         list_one(pixels + k, MF_INPUTS, k - begin, lists);
 }
 
-static void mf_list_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
 {
     for (int i = begin; i < end; i++) {
         const int tile = i - begin;
@@ -123,7 +123,7 @@ static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int beg
         }
 }
 
-static void adam(const struct mf_weight_gradient *op, int row, int column, float sum)
+static void adam(const struct mf_weight_update *op, int row, int column, float sum)
 {
     const struct mf_adam *c = &op->adam;
     float *w = at(op->w, row, column), *m = at(op->m, row, column), *v = at(op->v, row, column);
@@ -133,7 +133,7 @@ static void adam(const struct mf_weight_gradient *op, int row, int column, float
     *w = fmaf(-c->rate, *m / fmaf(sqrtf(*v), c->root, c->epsilon), *w);
 }
 
-static void mf_weight_gradient_scalar(const struct mf_weight_gradient *op, int begin, int end, int first, int last)
+static void mf_weight_update_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
@@ -144,15 +144,14 @@ static void mf_weight_gradient_scalar(const struct mf_weight_gradient *op, int b
         }
 }
 
-static void mf_weight_gradient_sparse_scalar(const struct mf_weight_gradient *op, int begin, int end, int first,
-                                             int last)
+static void mf_weight_update_sparse_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++)
             adam(op, k, j, chain_listed(0.0f, op->lists, k - begin, at(op->dz, 0, j)));
 }
 
-static void mf_bias_gradient_scalar(const struct mf_weight_gradient *op, int row, int first, int last)
+static void mf_bias_update_scalar(const struct mf_weight_update *op, int row, int first, int last)
 {
     for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
         float sum = 0.0f;
@@ -249,18 +248,18 @@ static void mf_transpose_scalar(const float *block, float *transposed)
 const struct mf_kernels mf_kernels_scalar = {
     .name = "scalar",
     .supported = mf_supported_scalar,
-    .tile_rows = 1,
-    .tile_panels = 1,
+    .mr = 1,
+    .nr_panels = 1,
     .scale = mf_scale_scalar,
-    .list_samples = mf_list_samples_scalar,
-    .list_pixels = mf_list_pixels_scalar,
-    .list_columns = mf_list_columns_scalar,
+    .pack_samples = mf_pack_samples_scalar,
+    .pack_pixels = mf_pack_pixels_scalar,
+    .index_columns = mf_index_columns_scalar,
     .forward = mf_forward_scalar,
     .forward_sparse = mf_forward_sparse_scalar,
     .input_gradient = mf_input_gradient_scalar,
-    .weight_gradient = mf_weight_gradient_scalar,
-    .weight_gradient_sparse = mf_weight_gradient_sparse_scalar,
-    .bias_gradient = mf_bias_gradient_scalar,
+    .weight_update = mf_weight_update_scalar,
+    .weight_update_sparse = mf_weight_update_sparse_scalar,
+    .bias_update = mf_bias_update_scalar,
     .softmax = mf_softmax_scalar,
     .transpose = mf_transpose_scalar,
 };

@@ -1,7 +1,7 @@
 /* bits CASE ISA THREADS lists|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
  * the checksum of its weights. */
-#include "dataset.h"
-#include "network.h"
+#include "engine/network.h"
+#include "io/dataset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +36,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bits CASE ISA THREADS lists|dense DATA MODEL\n");
         return 2;
     }
-    const mnist_fast_machine machine = {.isa = argv[2], .threads = atoi(argv[3])};
+    const mnist_fast_runtime machine = {.isa = argv[2], .threads = atoi(argv[3])};
     mnist_fast_config config;
     mnist_fast_default_config(&config);
     if (c->batch)
-        config.batch = c->batch;
+        config.batch_size = c->batch;
     if (c->hidden_count) {
         config.hidden_count = c->hidden_count;
         memset(config.hidden, 0, sizeof config.hidden);

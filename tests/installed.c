@@ -21,7 +21,7 @@ int main(void)
     mnist_fast_default_config(&config);
     config.hidden[0] = 32;
     config.hidden_count = 1;
-    config.batch = 20;
+    config.batch_size = 20;
     config.learning_rate = 0.01f;
 
     mnist_fast *network;

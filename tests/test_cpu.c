@@ -1,6 +1,6 @@
 /* How many threads make sense: on made-up machines, and on this one. */
 #define _GNU_SOURCE /* sched_getaffinity */
-#include "cpu.h"
+#include "base/cpu.h"
 
 #include "support.h"
 

@@ -1,7 +1,7 @@
 /* Folders of images, the split, and the order of an epoch. */
-#include "dataset.h"
+#include "io/dataset.h"
 
-#include "rng.h"
+#include "base/rng.h"
 #include "support.h"
 
 #include <errno.h>
@@ -504,15 +504,15 @@ static uint8_t kind_of_line(int first_row, int last_row, double columns_a_row, u
             pixels[row * 28 + x] = share > 0 ? (uint8_t)(share * 200 + 0.5) : 0;
         }
     }
-    return mf_kind_of(pixels, label);
+    return mf_sort_key(pixels, label);
 }
 
 START_TEST(kinds_tell_label_and_slant)
 {
     const uint8_t blank[28 * 28] = {0};
-    ck_assert_uint_eq(mf_kind_of(blank, 0), 8);
-    ck_assert_uint_eq(mf_kind_of(blank, 9), 152);
-    ck_assert_uint_eq(kind_of_line(5, 5, 0.0, 0), 8); /* one row has no slant */
+    ck_assert_uint_eq(mf_sort_key(blank, 0), 8);
+    ck_assert_uint_eq(mf_sort_key(blank, 9), 152);
+    ck_assert_uint_eq(kind_of_line(5, 5, 0.0, 0), 8); /* one row has no skew */
     for (uint8_t label = 0; label < 10; label++) {
         for (int tenths = -12; tenths <= 12; tenths++) {
             const int step = 8 + tenths, expected = step < 0 ? 0 : step > 15 ? 15 : step;
@@ -527,26 +527,26 @@ START_TEST(batches_are_sorted_and_stay_themselves)
 {
     enum { COUNT = 1003 };
     static const size_t batches[] = {1, 2, 7, 100, 1000, 1003, 5000};
-    uint8_t kinds[3 * COUNT + 5];
-    for (size_t i = 0; i < sizeof kinds; i++) {
-        kinds[i] = (uint8_t)(i * i % 7 * 31 % MF_KINDS);
+    uint8_t sort_keys[3 * COUNT + 5];
+    for (size_t i = 0; i < sizeof sort_keys; i++) {
+        sort_keys[i] = (uint8_t)(i * i % 7 * 31 % MF_SORT_KEYS);
     }
-    kinds[5] = MF_KINDS - 1;
+    sort_keys[5] = MF_SORT_KEYS - 1;
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
         const size_t batch = batches[b], room = batch < COUNT ? batch : COUNT;
         uint32_t *before = some_indices(COUNT), *order = some_indices(COUNT),
                  *buffer = malloc((room + 1) * sizeof *buffer);
         ck_assert_ptr_nonnull(buffer);
         buffer[room] = order[COUNT] = 0xdeadbeef;
-        mf_sort_batches(kinds, batch, buffer, order, COUNT);
+        mf_sort_batches(sort_keys, batch, buffer, order, COUNT);
         ck_assert_uint_eq(buffer[room], 0xdeadbeef);
         ck_assert_uint_eq(order[COUNT], 0xdeadbeef);
         for (size_t begin = 0; begin < COUNT; begin += batch) {
             const size_t end = begin + batch < COUNT ? begin + batch : COUNT;
             size_t next = begin;
-            for (int kind = 0; kind < MF_KINDS; kind++) { /* the slow way: one walk for each kind */
+            for (int kind = 0; kind < MF_SORT_KEYS; kind++) { /* the slow way: one walk for each kind */
                 for (size_t i = begin; i < end; i++) {
-                    if (kinds[before[i]] == kind) {
+                    if (sort_keys[before[i]] == kind) {
                         ck_assert_msg(order[next] == before[i], "batches of %zu, place %zu: %u, expected %u", batch,
                                       next, order[next], before[i]);
                         next++;
@@ -559,7 +559,7 @@ START_TEST(batches_are_sorted_and_stay_themselves)
         free(order);
         free(buffer);
     }
-    mf_sort_batches(kinds, 10, NULL, NULL, 0);
+    mf_sort_batches(sort_keys, 10, NULL, NULL, 0);
 }
 END_TEST
 

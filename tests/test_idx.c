@@ -1,6 +1,6 @@
 /* IDX files: what is right is read byte for byte, raw and gzip; what is wrong is refused with a line that names the
  * file and says what is wrong. */
-#include "idx.h"
+#include "io/idx.h"
 
 #include "support.h"
 

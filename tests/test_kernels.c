@@ -16,7 +16,7 @@ enum kernel {
     FORWARD_SPARSE,
     INPUT_GRADIENT,
     INPUT_GRADIENT_LISTED,
-    WEIGHT_GRADIENT,
+    WEIGHT_UPDATE,
     WEIGHT_GRADIENT_SPARSE,
     BIAS_GRADIENT,
     LIST_COLUMNS,
@@ -24,7 +24,7 @@ enum kernel {
 };
 
 /* What a product knows of its left operand: nothing, lists of its columns, or lists of pixels alone. */
-enum left { DENSE, LISTED, SPARSE };
+enum left { DENSE, PACKED_NONZEROS, SPARSE };
 static const char *const left_name[] = {"", " with lists", "_sparse"};
 
 /* Where the ink is. */
@@ -38,14 +38,14 @@ static const struct mf_kernels *scalar_isa;
 static struct {
     const struct mf_kernels *isa;
     int rows;
-} row_case[SUPPORT_ISAS_MAX * (2 * MF_TILE_ROWS + 1)];
+} row_case[SUPPORT_ISAS_MAX * (2 * MF_MR_MAX + 1)];
 static int row_cases;
 
 static void find_cases(void)
 {
     scalar_isa = mf_kernels_choose("scalar");
     for (int i = 0; i < support_isa_count; i++)
-        for (int rows = 1; rows <= 2 * support_isas[i]->tile_rows + 1; rows++) {
+        for (int rows = 1; rows <= 2 * support_isas[i]->mr + 1; rows++) {
             row_case[row_cases].isa = support_isas[i];
             row_case[row_cases++].rows = rows;
         }
@@ -61,16 +61,16 @@ static int depths_to_try(void)
     return support_short ? DEPTHS - 2 : DEPTHS;
 }
 
-/* A single row has a tile of its own, wider than tile_panels; 20 is more than twice the widest. There, and in short
+/* A single row has a tile of its own, wider than nr_panels; 20 is more than twice the widest. There, and in short
  * runs, a few depths stand for all. */
 static int depth_step(const struct mf_kernels *isa, int panels)
 {
-    return support_short ? 7 : panels > 2 * isa->tile_panels + 1 ? 5 : 1;
+    return support_short ? 7 : panels > 2 * isa->nr_panels + 1 ? 5 : 1;
 }
 
 static int panels_to_try(const struct mf_kernels *isa, int rows)
 {
-    const int edges = 2 * isa->tile_panels + 1;
+    const int edges = 2 * isa->nr_panels + 1;
     return rows == 1 && edges < 20 ? 20 : edges;
 }
 
@@ -105,10 +105,10 @@ static struct mf_lists new_lists(int depth)
 {
     return (struct mf_lists){
         .depth = depth,
-        .count = guarded_new(sizeof(int) * MF_LIST_BLOCK),
-        .offset = guarded_new(sizeof(int32_t) * (MF_LIST_BLOCK * (size_t)depth + MF_LIST_AHEAD)),
-        .value = guarded_new(sizeof(float) * (MF_LIST_BLOCK * (size_t)depth + MF_PANEL)),
-        .place = guarded_new(sizeof(uint64_t) * (MF_LIST_BLOCK * (size_t)depth + 1)),
+        .count = guarded_new(sizeof(int) * MF_BLOCK_ROWS),
+        .offset = guarded_new(sizeof(int32_t) * (MF_BLOCK_ROWS * (size_t)depth + MF_INDEX_AHEAD)),
+        .value = guarded_new(sizeof(float) * (MF_BLOCK_ROWS * (size_t)depth + MF_PANEL)),
+        .place = guarded_new(sizeof(uint64_t) * (MF_BLOCK_ROWS * (size_t)depth + 1)),
     };
 }
 
@@ -176,7 +176,7 @@ static void check_forward(const struct mf_kernels *const *isas, enum left left, 
     } else {
         x = matrix_new(samples, (in + MF_PANEL - 1) / MF_PANEL);
         matrix_fill(x, samples, (in + MF_PANEL - 1) / MF_PANEL, in, some_magnitude(&random), NAN, &random);
-        if (left == LISTED)
+        if (left == PACKED_NONZEROS)
             thin(x, samples, in, &random);
         guarded_seal(x.data);
     }
@@ -202,12 +202,12 @@ static void check_forward(const struct mf_kernels *const *isas, enum left left, 
         struct mf_lists lists = new_lists(in);
         op.lists = left == DENSE ? NULL : &lists;
         op.x.data = left == SPARSE ? NULL : x.data;
-        for (int row = begin; row < end; row += MF_LIST_BLOCK) {
-            const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
+        for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
+            const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
             if (left == SPARSE)
-                (*isas)->list_samples(pixels, row, next, &lists);
-            else if (left == LISTED)
-                (*isas)->list_columns(x, in, row, next, &lists);
+                (*isas)->pack_samples(pixels, row, next, &lists);
+            else if (left == PACKED_NONZEROS)
+                (*isas)->index_columns(x, in, row, next, &lists);
             (left == SPARSE ? (*isas)->forward_sparse : (*isas)->forward)(&op, row, left == DENSE ? end : next);
         }
         expect_same("y", expected, got, samples, panels);
@@ -231,7 +231,7 @@ START_TEST(forward_listed_edges)
     const int rows = row_case[_i].rows;
     for (int panels = 1; panels <= panels_to_try(isa, rows); panels++)
         for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels))
-            check_forward(only(isa), LISTED, rows, panels * MF_PANEL - d % MF_PANEL, depths[d], BLACK);
+            check_forward(only(isa), PACKED_NONZEROS, rows, panels * MF_PANEL - d % MF_PANEL, depths[d], BLACK);
 }
 END_TEST
 
@@ -292,10 +292,10 @@ static void check_input_gradient(const struct mf_kernels *const *isas, bool list
         op.dx = got;
         struct mf_lists lists = new_lists(out);
         op.lists = listed ? &lists : NULL;
-        for (int row = begin; row < end; row += MF_LIST_BLOCK) {
-            const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
+        for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
+            const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
             if (listed)
-                (*isas)->list_columns(y, out, row, next, &lists);
+                (*isas)->index_columns(y, out, row, next, &lists);
             (*isas)->input_gradient(&op, row, listed ? next : end);
         }
         expect_same("dx", expected, got, samples, panels);
@@ -375,25 +375,25 @@ static struct mf_adam some_adam(struct random *random)
 }
 
 /* A dense kernel takes rows of one panel of x at a time. */
-static void weight_gradient_by_panels(const struct mf_kernels *isa, const struct mf_weight_gradient *op, int begin,
-                                      int end, int first, int last)
+static void weight_update_by_panels(const struct mf_kernels *isa, const struct mf_weight_update *op, int begin, int end,
+                                    int first, int last)
 {
     for (int row = begin; row < end;) {
         const int next_panel = (row / MF_PANEL + 1) * MF_PANEL, next = next_panel < end ? next_panel : end;
-        isa->weight_gradient(op, row, next, first, last);
+        isa->weight_update(op, row, next, first, last);
         row = next;
     }
 }
 
 /* Rows [begin, end) of `in`, panels [first, last) of those of `out`. Sparse: x comes from pixels with this ink. */
-static void check_weight_gradient(const struct mf_kernels *const *isas, bool sparse, int in, int begin, int end,
-                                  int out, int first, int last, int samples, enum ink ink)
+static void check_weight_update(const struct mf_kernels *const *isas, bool sparse, int in, int begin, int end, int out,
+                                int first, int last, int samples, enum ink ink)
 {
     struct random random =
-        random_from(sparse ? WEIGHT_GRADIENT_SPARSE : WEIGHT_GRADIENT, (uint64_t)begin * 1000 + (uint64_t)end,
+        random_from(sparse ? WEIGHT_GRADIENT_SPARSE : WEIGHT_UPDATE, (uint64_t)begin * 1000 + (uint64_t)end,
                     (uint64_t)out * 1000 + (uint64_t)first * 100 + (uint64_t)last, (uint64_t)samples * INKS + ink);
     const int panels = (out + MF_PANEL - 1) / MF_PANEL;
-    support_case("weight_gradient: rows [%d, %d) of %d, panels [%d, %d), out %d, %d samples, %s", begin, end, in, first,
+    support_case("weight_update: rows [%d, %d) of %d, panels [%d, %d), out %d, %d samples, %s", begin, end, in, first,
                  last, out, samples, sparse ? ink_name[ink] : "dense");
 
     const float magnitude = some_magnitude(&random);
@@ -415,29 +415,29 @@ static void check_weight_gradient(const struct mf_kernels *const *isas, bool spa
                             got = new_parameters(in, panels);
     const size_t size = matrix_size(before.w, in, panels);
     fill_parameters(before, in, panels, out, &random);
-    struct mf_weight_gradient op = {.x = x, .dz = dz, .samples = samples, .adam = some_adam(&random)};
+    struct mf_weight_update op = {.x = x, .dz = dz, .samples = samples, .adam = some_adam(&random)};
     copy_parameters(expected, before, size);
     op.w = expected.w, op.m = expected.m, op.v = expected.v;
-    weight_gradient_by_panels(scalar_isa, &op, begin, end, first, last);
+    weight_update_by_panels(scalar_isa, &op, begin, end, first, last);
     expect_only_parameters(before, expected, in, panels, begin, end, first, last);
 
     op.w = got.w, op.m = got.m, op.v = got.v;
     for (; *isas; isas++) {
         support_case("%s/%s: rows [%d, %d) of %d, panels [%d, %d), out %d, %d samples, %s",
-                     sparse ? "weight_gradient_sparse" : "weight_gradient", (*isas)->name, begin, end, in, first, last,
-                     out, samples, sparse ? ink_name[ink] : "dense");
+                     sparse ? "weight_update_sparse" : "weight_update", (*isas)->name, begin, end, in, first, last, out,
+                     samples, sparse ? ink_name[ink] : "dense");
         copy_parameters(got, before, size);
         if (sparse) {
             struct mf_lists lists = new_lists(samples);
             op.x.data = NULL;
             op.lists = &lists;
-            for (int row = begin; row < end; row += MF_LIST_BLOCK) {
-                const int next = row + MF_LIST_BLOCK < end ? row + MF_LIST_BLOCK : end;
-                (*isas)->list_pixels(pixels, samples, row, next, &lists);
-                (*isas)->weight_gradient_sparse(&op, row, next, first, last);
+            for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
+                const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
+                (*isas)->pack_pixels(pixels, samples, row, next, &lists);
+                (*isas)->weight_update_sparse(&op, row, next, first, last);
             }
         } else {
-            weight_gradient_by_panels(*isas, &op, begin, end, first, last);
+            weight_update_by_panels(*isas, &op, begin, end, first, last);
         }
         expect_same_parameters(expected, got, in, panels);
     }
@@ -450,7 +450,7 @@ static int some_first(int panels, int depth)
     return depth % 2 ? 0 : (panels + depth) % 3;
 }
 
-START_TEST(weight_gradient_edges)
+START_TEST(weight_update_edges)
 {
     const struct mf_kernels *const isa = row_case[_i].isa;
     const int rows = row_case[_i].rows < MF_PANEL ? row_case[_i].rows : MF_PANEL; /* within one panel of x */
@@ -458,14 +458,14 @@ START_TEST(weight_gradient_edges)
         for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels)) {
             const int before = depths[d] % (MF_PANEL - rows + 1), first = some_first(panels, depths[d]);
             const int begin = d % 3 * MF_PANEL + before, end = begin + rows, after = (d + panels) % 3;
-            check_weight_gradient(only(isa), false, end + after, begin, end,
-                                  (first + panels + after) * MF_PANEL - d % MF_PANEL, first, first + panels, depths[d],
-                                  BLACK);
+            check_weight_update(only(isa), false, end + after, begin, end,
+                                (first + panels + after) * MF_PANEL - d % MF_PANEL, first, first + panels, depths[d],
+                                BLACK);
         }
 }
 END_TEST
 
-START_TEST(weight_gradient_sparse_edges)
+START_TEST(weight_update_sparse_edges)
 {
     const struct mf_kernels *const isa = row_case[_i].isa;
     const int rows = row_case[_i].rows;
@@ -475,19 +475,19 @@ START_TEST(weight_gradient_sparse_edges)
             const bool at_the_end = panels == 1 && d % 4 == 0; /* of the image, where reading on leaves the memory */
             const int begin = at_the_end ? MF_INPUTS - rows : d * 7 % 40,
                       in = at_the_end ? MF_INPUTS : begin + rows + after;
-            check_weight_gradient(only(isa), true, in, begin, begin + rows,
-                                  (first + panels + after) * MF_PANEL - d % MF_PANEL, first, first + panels, depths[d],
-                                  (enum ink)((d + panels + rows) % INKS));
+            check_weight_update(only(isa), true, in, begin, begin + rows,
+                                (first + panels + after) * MF_PANEL - d % MF_PANEL, first, first + panels, depths[d],
+                                (enum ink)((d + panels + rows) % INKS));
         }
 }
 END_TEST
 
-static void check_bias_gradient(const struct mf_kernels *isa, int panels, int samples)
+static void check_bias_update(const struct mf_kernels *isa, int panels, int samples)
 {
     struct random random = random_from(BIAS_GRADIENT, (uint64_t)panels, (uint64_t)samples, 0);
     const int first = some_first(panels, samples), last = first + panels;
     const int all = last + samples % 3, rows = 20, row = samples % rows;
-    support_case("bias_gradient/%s: row %d, panels [%d, %d), %d samples", isa->name, row, first, last, samples);
+    support_case("bias_update/%s: row %d, panels [%d, %d), %d samples", isa->name, row, first, last, samples);
 
     const float magnitude = some_magnitude(&random);
     const struct mf_matrix dz = sealed_matrix(samples, all * MF_PANEL, magnitude * magnitude, 0.0f, &random);
@@ -498,35 +498,35 @@ static void check_bias_gradient(const struct mf_kernels *isa, int panels, int sa
     copy_parameters(expected, before, size);
     copy_parameters(got, before, size);
 
-    struct mf_weight_gradient op = {.dz = dz, .samples = samples, .adam = some_adam(&random)};
+    struct mf_weight_update op = {.dz = dz, .samples = samples, .adam = some_adam(&random)};
     op.w = expected.w, op.m = expected.m, op.v = expected.v;
-    scalar_isa->bias_gradient(&op, row, first, last);
+    scalar_isa->bias_update(&op, row, first, last);
     expect_only_parameters(before, expected, rows, all, row, row + 1, first, last);
     op.w = got.w, op.m = got.m, op.v = got.v;
-    isa->bias_gradient(&op, row, first, last);
+    isa->bias_update(&op, row, first, last);
     expect_same_parameters(expected, got, rows, all);
     guarded_release();
 }
 
-START_TEST(bias_gradient_edges)
+START_TEST(bias_update_edges)
 {
     const struct mf_kernels *const isa = support_isas[_i];
     for (int panels = 1; panels <= panels_to_try(isa, 1); panels++)
         for (int d = 0; d < depths_to_try(); d += depth_step(isa, panels))
-            check_bias_gradient(isa, panels, depths[d]);
+            check_bias_update(isa, panels, depths[d]);
 }
 END_TEST
 
 /* ---- lists of columns: a product with too long a list is right, but slow ---- */
 
-START_TEST(list_columns_exact)
+START_TEST(index_columns_exact)
 {
     const struct mf_kernels *const isa = row_case[_i].isa;
-    const int rows = row_case[_i].rows, tiles = (rows + isa->tile_rows - 1) / isa->tile_rows;
+    const int rows = row_case[_i].rows, tiles = (rows + isa->mr - 1) / isa->mr;
     for (int d = 0; d < depths_to_try(); d++) {
         const int columns = depths[d], begin = d % 3, end = begin + rows, panels = (columns + MF_PANEL - 1) / MF_PANEL;
         struct random random = random_from(LIST_COLUMNS, (uint64_t)rows, (uint64_t)columns, 0);
-        support_case("list_columns/%s: samples [%d, %d), %d columns", isa->name, begin, end, columns);
+        support_case("index_columns/%s: samples [%d, %d), %d columns", isa->name, begin, end, columns);
         const struct mf_matrix x = matrix_new(end, panels);
         matrix_fill(x, end, panels, columns, 1.0f, NAN, &random);
         thin(x, end, columns, &random);
@@ -534,7 +534,7 @@ START_TEST(list_columns_exact)
             *matrix_at(x, begin, columns - 1) = NAN; /* no zero: a product must show it */
         guarded_seal(x.data);
         struct mf_lists lists = new_lists(columns);
-        isa->list_columns(x, columns, begin, end, &lists);
+        isa->index_columns(x, columns, begin, end, &lists);
         for (int t = 0; t < tiles; t++) {
             int n = 0;
             for (int k = 0; k < columns; k++) {
@@ -577,7 +577,7 @@ START_TEST(forward_real)
 {
     static const int shape[][2] = {{784, 500}, {500, 500}, {500, 10}};
     check_forward(vector_isas(), DENSE, real_samples(), shape[_i][1], shape[_i][0], BLACK);
-    check_forward(support_isas, LISTED, real_samples(), shape[_i][1], shape[_i][0], BLACK);
+    check_forward(support_isas, PACKED_NONZEROS, real_samples(), shape[_i][1], shape[_i][0], BLACK);
 }
 END_TEST
 
@@ -594,19 +594,19 @@ START_TEST(input_gradient_real)
 }
 END_TEST
 
-START_TEST(weight_gradient_real)
+START_TEST(weight_update_real)
 {
     static const int shape[][2] = {{784, 500}, {500, 500}, {500, 10}};
     const int in = shape[_i][0], out = shape[_i][1];
-    check_weight_gradient(vector_isas(), false, in, 0, in, out, 0, (out + MF_PANEL - 1) / MF_PANEL, real_samples(),
-                          BLACK);
+    check_weight_update(vector_isas(), false, in, 0, in, out, 0, (out + MF_PANEL - 1) / MF_PANEL, real_samples(),
+                        BLACK);
 }
 END_TEST
 
-START_TEST(weight_gradient_sparse_real)
+START_TEST(weight_update_sparse_real)
 {
-    check_weight_gradient(support_isas, true, MF_INPUTS, 0, MF_INPUTS, 500, 0, 32, _i ? 50 : real_samples(),
-                          _i ? FULL : MNIST_LIKE);
+    check_weight_update(support_isas, true, MF_INPUTS, 0, MF_INPUTS, 500, 0, 32, _i ? 50 : real_samples(),
+                        _i ? FULL : MNIST_LIKE);
 }
 END_TEST
 
@@ -782,9 +782,9 @@ START_TEST(empty_ranges)
     isa->forward(&forward, 2, 2);
     const struct mf_input_gradient input = {.dz = a, .wt = a, .h = a, .dx = c, .out = 5, .panels = 1};
     isa->input_gradient(&input, 5, 5);
-    const struct mf_weight_gradient weight = {.x = a, .dz = a, .samples = 5, .w = c, .m = c, .v = c};
-    isa->weight_gradient(&weight, 0, 5, 0, 0);
-    isa->weight_gradient(&weight, 3, 3, 0, 1);
+    const struct mf_weight_update weight = {.x = a, .dz = a, .samples = 5, .w = c, .m = c, .v = c};
+    isa->weight_update(&weight, 0, 5, 0, 0);
+    isa->weight_update(&weight, 3, 3, 0, 1);
     expect_same("output", blank, c, 5, 1);
     guarded_release();
 }
@@ -819,12 +819,12 @@ START_TEST(nan_stays)
     const struct mf_matrix m = matrix_new(in, 2), v = matrix_new(in, 2);
     matrix_fill(m, in, 2, 0, 0.0f, 0.0f, &random);
     matrix_fill(v, in, 2, 0, 0.0f, 0.0f, &random);
-    const struct mf_weight_gradient weight = {
+    const struct mf_weight_update weight = {
         .x = x, .dz = nan, .samples = rows, .w = w, .m = m, .v = v, .adam = adam_at_step(1)};
-    isa->weight_gradient(&weight, 0, 10, 0, 2);
+    isa->weight_update(&weight, 0, 10, 0, 2);
     for (int i = 0; i < 10; i++)
         if (!isnan(*matrix_at(w, i, i)) || !isnan(*matrix_at(m, i, i)) || !isnan(*matrix_at(v, i, i)))
-            support_fail("weight_gradient gave a number");
+            support_fail("weight_update gave a number");
 
     const uint8_t labels[] = {0, 1, 2, 3, 4, 5, 6};
     uint8_t digit[7];
@@ -874,8 +874,8 @@ START_TEST(built_in)
     for (; expected[i]; i++) {
         ck_assert_ptr_nonnull(mf_isas[i]);
         ck_assert_str_eq(mf_isas[i]->name, expected[i]);
-        ck_assert_int_ge(mf_isas[i]->tile_rows, 1);
-        ck_assert_int_le(mf_isas[i]->tile_rows, MF_TILE_ROWS);
+        ck_assert_int_ge(mf_isas[i]->mr, 1);
+        ck_assert_int_le(mf_isas[i]->mr, MF_MR_MAX);
     }
     ck_assert_ptr_null(mf_isas[i]);
 }
@@ -889,8 +889,8 @@ START_TEST(own_products)
             const struct mf_kernels *const one = support_isas[a], *const other = support_isas[b];
             ck_assert_msg(one->forward != other->forward && one->forward_sparse != other->forward_sparse &&
                               one->input_gradient != other->input_gradient &&
-                              one->weight_gradient != other->weight_gradient &&
-                              one->weight_gradient_sparse != other->weight_gradient_sparse,
+                              one->weight_update != other->weight_update &&
+                              one->weight_update_sparse != other->weight_update_sparse,
                           "%s and %s share a product", one->name, other->name);
         }
 }
@@ -914,11 +914,11 @@ int main(void)
     tcase_add_loop_test(edges, forward_edges, 0, row_cases);
     tcase_add_loop_test(edges, forward_listed_edges, 0, row_cases);
     tcase_add_loop_test(edges, forward_sparse_edges, 0, row_cases);
-    tcase_add_loop_test(edges, list_columns_exact, 0, row_cases);
+    tcase_add_loop_test(edges, index_columns_exact, 0, row_cases);
     tcase_add_loop_test(edges, input_gradient_edges, 0, row_cases);
-    tcase_add_loop_test(edges, weight_gradient_edges, 0, row_cases);
-    tcase_add_loop_test(edges, weight_gradient_sparse_edges, 0, row_cases);
-    tcase_add_loop_test(edges, bias_gradient_edges, 0, support_isa_count);
+    tcase_add_loop_test(edges, weight_update_edges, 0, row_cases);
+    tcase_add_loop_test(edges, weight_update_sparse_edges, 0, row_cases);
+    tcase_add_loop_test(edges, bias_update_edges, 0, support_isa_count);
     tcase_add_loop_test(edges, softmax_edges, 0, support_isa_count);
     tcase_add_loop_test(edges, softmax_scan, 0, support_isa_count);
     suite_add_tcase(suite, edges);
@@ -935,8 +935,8 @@ int main(void)
     tcase_add_loop_test(real, forward_real, 0, 3);
     tcase_add_loop_test(real, forward_sparse_real, 0, 2);
     tcase_add_loop_test(real, input_gradient_real, 0, 2);
-    tcase_add_loop_test(real, weight_gradient_real, 0, 3);
-    tcase_add_loop_test(real, weight_gradient_sparse_real, 0, 2);
+    tcase_add_loop_test(real, weight_update_real, 0, 3);
+    tcase_add_loop_test(real, weight_update_sparse_real, 0, 2);
     suite_add_tcase(suite, real);
 
     return support_run(suite);

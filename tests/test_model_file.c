@@ -1,5 +1,5 @@
 /* Models and checkpoints: what is written comes back, what lies is refused, what fails leaves the old file whole. */
-#include "model_file.h"
+#include "engine/model_file.h"
 
 #include "support.h"
 
@@ -81,7 +81,7 @@ int renameat(int from, const char *old, int to, const char *new)
 
 /* ---- helpers ---- */
 
-static const mnist_fast_machine machine = {.isa = "scalar", .threads = 1};
+static const mnist_fast_runtime machine = {.isa = "scalar", .threads = 1};
 static char folder[64];
 static char path[128]; /* of the model, within the folder */
 static mnist_fast_error error;
@@ -224,7 +224,7 @@ static mnist_fast *small_network(uint64_t seed)
 }
 
 /* Of all tensors of a kind, in file order, by way of mf_tensor_get. */
-static uint32_t checksum(const mnist_fast *network, enum mf_kind kind)
+static uint32_t checksum(const mnist_fast *network, enum mf_tensor_kind kind)
 {
     uLong crc = crc32(0, NULL, 0);
     for (int tensor = 0; tensor < mf_tensor_count(network); tensor++) {
@@ -237,7 +237,7 @@ static uint32_t checksum(const mnist_fast *network, enum mf_kind kind)
     return (uint32_t)crc;
 }
 
-static void expect_same_tensors(const mnist_fast *a, const mnist_fast *b, enum mf_kind kind)
+static void expect_same_tensors(const mnist_fast *a, const mnist_fast *b, enum mf_tensor_kind kind)
 {
     ck_assert_int_eq(mf_tensor_count(a), mf_tensor_count(b));
     for (int tensor = 0; tensor < mf_tensor_count(a); tensor++) {
@@ -331,7 +331,7 @@ START_TEST(model_comes_back)
     mnist_fast *network = new_network(shapes[_i].hidden, shapes[_i].count);
     fill(network, 1);
     network->config.seed = UINT64_MAX - 1;
-    network->config.batch = MF_MAX_BATCH;
+    network->config.batch_size = MF_MAX_BATCH;
     network->config.learning_rate = 0.1f;
     network->position = (struct mf_position){.epoch = 5, .batch = 3, .step = 273, .loss = 0.5, .correct = 7};
     network->moments = true;
@@ -342,7 +342,7 @@ START_TEST(model_comes_back)
     ck_assert_int_eq(again->config.hidden_count, shapes[_i].count);
     ck_assert_mem_eq(again->config.hidden, shapes[_i].hidden, sizeof(int) * (size_t)shapes[_i].count);
     ck_assert_uint_eq(again->config.seed, UINT64_MAX - 1);
-    ck_assert_int_eq(again->config.batch, MF_MAX_BATCH);
+    ck_assert_int_eq(again->config.batch_size, MF_MAX_BATCH);
     ck_assert(again->config.learning_rate == 0.1f);
     ck_assert_int_eq(again->position.epoch, 5);
     ck_assert_int_eq(again->position.batch, 0);
@@ -382,12 +382,12 @@ START_TEST(checkpoint_comes_back)
     network->config = (mnist_fast_config){
         .hidden = {7, 5},
         .hidden_count = 2,
-        .batch = 17,
+        .batch_size = 17,
         .learning_rate = (float)fmax(reals[_i], FLT_MIN) * 1.5f,
         .beta1 = (float)fmin(reals[_i], 0.99),
         .beta2 = nextafterf(1, 0),
         .epsilon = (float)reals[_i], /* or 0 */
-        .validation = reals[_i],
+        .validation_fraction = reals[_i],
         .shuffle_buffer = INT32_MAX,
         .seed = UINT64_MAX,
     };
@@ -409,12 +409,12 @@ START_TEST(checkpoint_comes_back)
     const mnist_fast_config *const a = &network->config, *const b = &again->config;
     ck_assert_mem_eq(a->hidden, b->hidden, sizeof(int) * 2);
     ck_assert_int_eq(a->hidden_count, b->hidden_count);
-    ck_assert_int_eq(a->batch, b->batch);
+    ck_assert_int_eq(a->batch_size, b->batch_size);
     ck_assert_mem_eq(&a->learning_rate, &b->learning_rate, sizeof(float));
     ck_assert_mem_eq(&a->beta1, &b->beta1, sizeof(float));
     ck_assert_mem_eq(&a->beta2, &b->beta2, sizeof(float));
     ck_assert_mem_eq(&a->epsilon, &b->epsilon, sizeof(float));
-    ck_assert_mem_eq(&a->validation, &b->validation, sizeof(double));
+    ck_assert_mem_eq(&a->validation_fraction, &b->validation_fraction, sizeof(double));
     ck_assert_int_eq(a->shuffle_buffer, b->shuffle_buffer);
     ck_assert_uint_eq(a->seed, b->seed);
     const struct mf_position *const p = &network->position, *const q = &again->position;
@@ -514,7 +514,7 @@ START_TEST(torch_file_is_read)
     expect_same_tensors(network, again, MF_WEIGHT);
     mnist_fast_config config;
     mnist_fast_default_config(&config);
-    ck_assert_int_eq(again->config.batch, config.batch);
+    ck_assert_int_eq(again->config.batch_size, config.batch_size);
     ck_assert_uint_eq(again->config.seed, config.seed);
     ck_assert_int_eq(again->position.epoch, 0);
     ck_assert(!again->moments);
@@ -726,7 +726,7 @@ START_TEST(fact_out_of_range_is_refused)
     };
     mnist_fast *network = small_network(8);
     network->config.beta1 = 0.8f;
-    network->config.batch = MF_MAX_BATCH;
+    network->config.batch_size = MF_MAX_BATCH;
     save(network, path);
     const struct bytes file = read_file(path);
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
@@ -812,7 +812,7 @@ START_TEST(bad_number_is_refused)
     static const struct {
         float value;
         int tensor;
-        enum mf_kind kind;
+        enum mf_tensor_kind kind;
         const char *words;
     } cases[] = {
         {NAN, 0, MF_WEIGHT, "\"0.weight\""},

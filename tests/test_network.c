@@ -1,7 +1,7 @@
 /* The network as a whole: its gradients against central differences, ten steps against PyTorch's, and one model for
  * every instruction set, team of threads, interruption and floating-point environment. */
-#include "model_file.h"
-#include "network.h"
+#include "engine/model_file.h"
+#include "engine/network.h"
 #include "support.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static double rounding(int k)
 static mnist_fast *network_new(const mnist_fast_config *config, const struct mf_kernels *kernels, int threads,
                                bool dense)
 {
-    const mnist_fast_machine machine = {.isa = kernels->name, .threads = threads};
+    const mnist_fast_runtime machine = {.isa = kernels->name, .threads = threads};
     mnist_fast *network;
     mnist_fast_error error;
     if (mnist_fast_create(config, &machine, &network, &error))
@@ -46,8 +46,8 @@ static mnist_fast_config config_of(int batch, double validation, int layers, con
     memset(config.hidden, 0, sizeof config.hidden);
     memcpy(config.hidden, hidden, (size_t)layers * sizeof *hidden);
     config.hidden_count = layers;
-    config.batch = batch;
-    config.validation = validation;
+    config.batch_size = batch;
+    config.validation_fraction = validation;
     return config;
 }
 
@@ -71,15 +71,15 @@ static void images_free(mnist_fast_images *images)
     free((void *)images->labels);
 }
 
-static void train(mnist_fast *network, const mnist_fast_images *images, int epochs, mnist_fast_report *report,
-                  void *user)
+static void train(mnist_fast *network, const mnist_fast_images *images, int epochs,
+                  mnist_fast_progress_callback *report, void *user)
 {
     mnist_fast_error error;
     if (mnist_fast_train(network, images, epochs, report, user, &error))
         support_fail("%s", error.text);
 }
 
-static float *tensor_new(const mnist_fast *network, int tensor, enum mf_kind kind)
+static float *tensor_new(const mnist_fast *network, int tensor, enum mf_tensor_kind kind)
 {
     float *values = malloc(mf_tensor_size(network, tensor) * sizeof *values);
     if (!values)
@@ -431,14 +431,14 @@ static int note_metrics(const mnist_fast_progress *progress, void *user)
 
 static void collect(const mnist_fast *network, struct result *result)
 {
-    result->count = 3 * mnist_fast_parameters(network);
+    result->count = 3 * mnist_fast_parameter_count(network);
     result->values = malloc(result->count * sizeof(float));
     if (!result->values)
         support_fail("no memory for a result");
     float *next = result->values;
     for (int kind = MF_WEIGHT; kind <= MF_MOMENT2; kind++)
         for (int t = 0; t < mf_tensor_count(network); t++) {
-            mf_tensor_get(network, t, (enum mf_kind)kind, next);
+            mf_tensor_get(network, t, (enum mf_tensor_kind)kind, next);
             next += mf_tensor_size(network, t);
         }
 }
@@ -539,7 +539,7 @@ START_TEST(resume)
             support_fail("%s", error.text);
         mnist_fast_free(network);
 
-        const mnist_fast_machine machine = {.isa = after->name, .threads = 1 + (at + 2) % 5};
+        const mnist_fast_runtime machine = {.isa = after->name, .threads = 1 + (at + 2) % 5};
         struct mf_checkpoint found;
         if (mf_model_read(path, &machine, &found, &network, &error))
             support_fail("%s", error.text);

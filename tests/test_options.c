@@ -1,5 +1,5 @@
 /* The command line: what it accepts, what it refuses, and that --help tells the truth about it. */
-#include "options.h"
+#include "cli/options.h"
 
 #include "support.h"
 
@@ -75,12 +75,12 @@ START_TEST(defaults)
     ck_assert_int_eq(options.operand_count, 0);
     ck_assert_int_eq(options.config.hidden_count, config.hidden_count);
     ck_assert_mem_eq(options.config.hidden, config.hidden, (size_t)config.hidden_count * sizeof(int));
-    ck_assert_int_eq(options.config.batch, config.batch);
+    ck_assert_int_eq(options.config.batch_size, config.batch_size);
     ck_assert_int_eq(options.config.shuffle_buffer, config.shuffle_buffer);
     ck_assert(options.config.learning_rate == config.learning_rate);
     ck_assert(options.config.beta1 == config.beta1 && options.config.beta2 == config.beta2);
     ck_assert(options.config.epsilon == config.epsilon);
-    ck_assert(options.config.validation == config.validation);
+    ck_assert(options.config.validation_fraction == config.validation_fraction);
     ck_assert_uint_eq(options.config.seed, config.seed);
     ck_assert_ptr_null(options.isa);
     ck_assert_ptr_null(options.data);
@@ -97,10 +97,10 @@ START_TEST(values)
     ck_assert_str_eq(options.isa, "scalar");
     ck_assert_str_eq(options.data, "x y");
     ck_assert_int_eq(options.epochs, 7);
-    ck_assert_int_eq(options.config.batch, 97);
+    ck_assert_int_eq(options.config.batch_size, 97);
     ck_assert(options.config.learning_rate == 1e-2f);
     ck_assert_uint_eq(options.config.seed, 0);
-    ck_assert(options.config.validation == 0);
+    ck_assert(options.config.validation_fraction == 0);
     for (int i = 0; i < MF_OPTIONS; i++) {
         const bool expected = i == MF_OPTION_THREADS || i == MF_OPTION_ISA || i == MF_OPTION_DATA ||
                               i == MF_OPTION_EPOCHS || i == MF_OPTION_BATCH || i == MF_OPTION_LR ||
@@ -123,7 +123,7 @@ START_TEST(values)
     GOOD("-qvt3", "-b", "5", "-e9", "-s", "18446744073709551615");
     ck_assert(options.quiet && options.verbose);
     ck_assert_int_eq(options.threads, 3);
-    ck_assert_int_eq(options.config.batch, 5);
+    ck_assert_int_eq(options.config.batch_size, 5);
     ck_assert_int_eq(options.epochs, 9);
     ck_assert_uint_eq(options.config.seed, UINT64_MAX);
     GOOD("--epochs", "1", "--epochs", "2");
@@ -224,7 +224,7 @@ START_TEST(reals_and_seed)
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         BAD("--seed: expected a whole number from 0 to 18446744073709551615", "--seed", seeds[i]);
     GOOD("--validation", "0.999", "--lr", ".5");
-    ck_assert(options.config.validation == 0.999 && options.config.learning_rate == 0.5f);
+    ck_assert(options.config.validation_fraction == 0.999 && options.config.learning_rate == 0.5f);
 }
 END_TEST
 

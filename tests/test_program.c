@@ -6,8 +6,8 @@
 #define _GNU_SOURCE /* nftw, forkpty */
 #include "mnist_fast.h"
 
-#include "cpu.h"
-#include "profile.h"
+#include "base/cpu.h"
+#include "base/profile.h"
 #include "support.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Random numbers: the published vectors, the division into streams, and the numbers that models depend on. */
-#include "rng.h"
+#include "base/rng.h"
 
 #include "support.h"
 

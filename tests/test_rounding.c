@@ -109,12 +109,12 @@ static void check_gradient(bool bias, int rows, int columns, int samples, uint64
     struct mf_adam adam = adam_at_step(1);
     adam.beta1 = 0.0f;
     adam.gain1 = 1.0f;
-    const struct mf_weight_gradient op = {.x = x, .dz = dz, .samples = samples, .w = w, .m = m, .v = v, .adam = adam};
+    const struct mf_weight_update op = {.x = x, .dz = dz, .samples = samples, .w = w, .m = m, .v = v, .adam = adam};
     for (int row = 0; row < rows; row += bias ? 1 : MF_PANEL)
         if (bias)
-            scalar_isa->bias_gradient(&op, row, 0, panels);
+            scalar_isa->bias_update(&op, row, 0, panels);
         else
-            scalar_isa->weight_gradient(&op, row, row + MF_PANEL < rows ? row + MF_PANEL : rows, 0, panels);
+            scalar_isa->weight_update(&op, row, row + MF_PANEL < rows ? row + MF_PANEL : rows, 0, panels);
     for (int k = 0; k < rows; k++)
         for (int j = 0; j < panels * MF_PANEL; j++) {
             double sum = 0, size = 0;
@@ -128,13 +128,13 @@ static void check_gradient(bool bias, int rows, int columns, int samples, uint64
     guarded_release();
 }
 
-START_TEST(weight_gradient)
+START_TEST(weight_update)
 {
     check_gradient(false, shape[_i][0], shape[_i][1], shape[_i][2], (uint64_t)_i);
 }
 END_TEST
 
-START_TEST(bias_gradient)
+START_TEST(bias_update)
 {
     check_gradient(true, 2, shape[_i][1], shape[_i][2], (uint64_t)_i);
 }
@@ -161,9 +161,9 @@ START_TEST(adam_step)
             *matrix_at(after[i], 0, j) = *x;
         }
     }
-    const struct mf_weight_gradient op = {
+    const struct mf_weight_update op = {
         .dz = g, .samples = 1, .w = after[0], .m = after[1], .v = after[2], .adam = adam};
-    scalar_isa->bias_gradient(&op, 0, 0, panels);
+    scalar_isa->bias_update(&op, 0, 0, panels);
     for (int j = 0; j < columns; j++) {
         const double gradient = *matrix_at(g, 0, j), w = *matrix_at(before[0], 0, j);
         const double m_terms[] = {(double)adam.beta1 * *matrix_at(before[1], 0, j), adam.gain1 * gradient};
@@ -192,8 +192,8 @@ int main(void)
     const int shapes = support_short ? SHAPES - 2 : SHAPES;
     tcase_add_loop_test(products, forward, 0, shapes);
     tcase_add_loop_test(products, input_gradient, 0, shapes);
-    tcase_add_loop_test(products, weight_gradient, 0, shapes);
-    tcase_add_loop_test(products, bias_gradient, 0, shapes);
+    tcase_add_loop_test(products, weight_update, 0, shapes);
+    tcase_add_loop_test(products, bias_update, 0, shapes);
     tcase_add_loop_test(products, adam_step, 0, 5);
     suite_add_tcase(suite, products);
     return support_run(suite);

@@ -292,13 +292,13 @@ START_TEST(adam_sign)
         *matrix_at(v, 0, j) = fabsf(*matrix_at(m, 0, j));
     }
     const float rate = 0.001f;
-    const struct mf_weight_gradient op = {.dz = g,
-                                          .samples = 1,
-                                          .w = w,
-                                          .m = m,
-                                          .v = v,
-                                          .adam = {.gain1 = 1.0f, .gain2 = 1.0f, .rate = rate, .root = 1.0f}};
-    isa->bias_gradient(&op, 0, 0, PANELS);
+    const struct mf_weight_update op = {.dz = g,
+                                        .samples = 1,
+                                        .w = w,
+                                        .m = m,
+                                        .v = v,
+                                        .adam = {.gain1 = 1.0f, .gain2 = 1.0f, .rate = rate, .root = 1.0f}};
+    isa->bias_update(&op, 0, 0, PANELS);
     for (int j = 0; j < PANELS * MF_PANEL; j++) {
         const double moved = *matrix_at(w, 0, j), expected = -copysign(rate, (double)*matrix_at(g, 0, j));
         if (*matrix_at(m, 0, j) != *matrix_at(g, 0, j))
@@ -346,14 +346,14 @@ START_TEST(no_denormals)
             *matrix_at(v, i, j) = fabsf(*matrix_at(v, i, j)) + FLT_MIN;
         }
     /* a · a would be denormal here too; gains of 1 keep m what the flushed gradient makes it. */
-    struct mf_weight_gradient weight = {.x = a, .dz = a, .samples = SAMPLES, .w = w, .m = m, .v = v};
+    struct mf_weight_update weight = {.x = a, .dz = a, .samples = SAMPLES, .w = w, .m = m, .v = v};
     weight.adam = adam_at_step(1);
     weight.adam.beta1 = weight.adam.beta2 = 0.5f;
     for (int row = 0; row < UNITS; row += MF_PANEL)
-        isa->weight_gradient(&weight, row, row + MF_PANEL, 0, PANELS);
+        isa->weight_update(&weight, row, row + MF_PANEL, 0, PANELS);
     expect_no_denormal("m", m, UNITS, PANELS);
     expect_no_denormal("v", v, UNITS, PANELS);
-    isa->bias_gradient(&weight, 0, 0, PANELS);
+    isa->bias_update(&weight, 0, 0, PANELS);
     expect_no_denormal("m", m, UNITS, PANELS);
 
     int zeros = 0, rest = 0;

@@ -1,9 +1,9 @@
-#include "pass.h"
+#include "step.h"
 
 #include <string.h>
 
 /* A list costs its making, and a load for each of its terms: it pays where it leaves out more than this. */
-#define WORTH_LISTS 0.96
+#define INDEX_DENSITY_MAX 0.96
 
 void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
                int row)
@@ -24,11 +24,11 @@ static double flop_of(const struct mf_layer *layer, int samples)
 
 static int tiles_of(const mnist_fast *n, int rows)
 {
-    return (rows + n->kernels->tile_rows - 1) / n->kernels->tile_rows;
+    return (rows + n->kernels->mr - 1) / n->kernels->mr;
 }
 
 /* The share of its elements that a block of rows keeps on its lists. */
-static double share_listed(const mnist_fast *n, const struct mf_lists *lists, int rows)
+static double kept_density(const mnist_fast *n, const struct mf_lists *lists, int rows)
 {
     const int tiles = tiles_of(n, rows);
     double sum = 0;
@@ -54,7 +54,7 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
 
     if (rows->sparse) {
         lists->depth = MF_INPUTS;
-        kernels->list_samples(w->pixels, begin, end, lists);
+        kernels->pack_samples(w->pixels, begin, end, lists);
         listed[0] = lists;
     } else {
         kernels->scale(w->pixels, begin, end, w->x);
@@ -64,8 +64,8 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
     for (int l = 0; l <= last; l++) {
         const struct mf_layer *layer = &n->layer[l];
         if (l > 0 && !n->dense && can_list(w->y[l - 1], layer->in)) {
-            kernels->list_columns(w->y[l - 1], layer->in, begin, end, &lists[l]);
-            if (share_listed(n, &lists[l], end - begin) < WORTH_LISTS)
+            kernels->index_columns(w->y[l - 1], layer->in, begin, end, &lists[l]);
+            if (kept_density(n, &lists[l], end - begin) < INDEX_DENSITY_MAX)
                 listed[l] = &lists[l];
             mf_clock_lap(clock, MF_PHASE_LISTS, 0);
         }
@@ -113,19 +113,19 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
 
 int mf_block_rows(const mnist_fast *n, int rows)
 {
-    const int blocks = (rows + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK, tile = n->kernels->tile_rows;
+    const int blocks = (rows + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS, tile = n->kernels->mr;
     return blocks ? ((rows + blocks - 1) / blocks + tile - 1) / tile * tile : 0;
 }
 
-void mf_pass_rows(mnist_fast *n, const struct mf_rows *rows, struct mf_clock *clock)
+void mf_forward_backward(mnist_fast *n, const struct mf_rows *rows, struct mf_clock *clock)
 {
     const int height = mf_block_rows(n, rows->end - rows->begin);
     for (int begin = rows->begin; begin < rows->end; begin += height)
         pass_block(n, rows, begin, begin + height < rows->end ? begin + height : rows->end, clock);
 }
 
-void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size_t end, int samples,
-                   const struct mf_adam *adam, int thread, struct mf_clock *clock)
+void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+                       const struct mf_adam *adam, int thread, struct mf_clock *clock)
 {
     const struct mf_kernels *kernels = n->kernels;
     struct mf_workspace *w = n->workspace;
@@ -133,9 +133,9 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
     int listed = -1; /* the block that the lists are of */
     lists->depth = samples;
 
-    for (const struct mf_unit *u = plan->units + begin; u < plan->units + end; u++) {
+    for (const struct mf_task *u = partition->tasks + begin; u < partition->tasks + end; u++) {
         const struct mf_layer *layer = &n->layer[u->layer];
-        const struct mf_weight_gradient op = {
+        const struct mf_weight_update op = {
             .x = u->layer ? w->y[u->layer - 1] : w->x,
             .lists = lists,
             .dz = w->dy[u->layer],
@@ -146,14 +146,14 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
             .adam = *adam,
         };
         if (u->begin == layer->bias_row) {
-            kernels->bias_gradient(&op, u->begin, u->first, u->last);
-        } else if (u->layer == 0 && plan->sparse) {
+            kernels->bias_update(&op, u->begin, u->first, u->last);
+        } else if (u->layer == 0 && partition->sparse) {
             if (u->begin != listed)
-                kernels->list_pixels(w->pixels, samples, u->begin, u->end, lists);
+                kernels->pack_pixels(w->pixels, samples, u->begin, u->end, lists);
             listed = u->begin;
-            kernels->weight_gradient_sparse(&op, u->begin, u->end, u->first, u->last);
+            kernels->weight_update_sparse(&op, u->begin, u->end, u->first, u->last);
         } else {
-            kernels->weight_gradient(&op, u->begin, u->end, u->first, u->last);
+            kernels->weight_update(&op, u->begin, u->end, u->first, u->last);
             if (u->layer > 0)
                 for (int p = u->first; p < u->last; p++)
                     kernels->transpose(layer->w.data + p * layer->w.stride + (size_t)u->begin * MF_PANEL,
@@ -161,32 +161,32 @@ void mf_pass_units(mnist_fast *n, const struct mf_plan *plan, size_t begin, size
                                            (size_t)p * MF_PANEL * MF_PANEL);
         }
         const int last = u->last * MF_PANEL < layer->out ? u->last * MF_PANEL : layer->out;
-        mf_clock_lap(clock, u->layer ? MF_PHASE_WEIGHT_GRADIENT : MF_PHASE_WEIGHT_GRADIENT1,
+        mf_clock_lap(clock, u->layer ? MF_PHASE_WEIGHT_UPDATE : MF_PHASE_WEIGHT_UPDATE1,
                      2.0 * samples * (u->end - u->begin) * (last - u->first * MF_PANEL));
     }
 }
 
-bool mf_worth_lists(mnist_fast *n, const mnist_fast_images *images)
+bool mf_skipping_pays(mnist_fast *n, const mnist_fast_images *images)
 {
-    const int probes = images->count < MF_LIST_BLOCK ? (int)images->count : MF_LIST_BLOCK;
+    const int probes = images->count < MF_BLOCK_ROWS ? (int)images->count : MF_BLOCK_ROWS;
     struct mf_lists *lists = &n->workspace->lists[0];
     for (int i = 0; i < probes; i++) {
         const size_t image = images->count * i / probes;
         mf_gather(n->workspace, images, NULL, image, image + 1, i);
     }
     lists->depth = MF_INPUTS;
-    n->kernels->list_samples(n->workspace->pixels, 0, probes, lists);
-    return share_listed(n, lists, probes) < 0.8;
+    n->kernels->pack_samples(n->workspace->pixels, 0, probes, lists);
+    return kept_density(n, lists, probes) < 0.8;
 }
 
-void mf_measure_density(mnist_fast *n, int samples, double density[MF_BLOCKS])
+void mf_measure_density(mnist_fast *n, int samples, double density[MF_PIXEL_BLOCKS])
 {
     struct mf_lists *lists = &n->workspace->lists[0];
     lists->depth = samples;
-    for (int b = 0; b < MF_BLOCKS; b++) {
-        const int begin = b * MF_LIST_BLOCK,
-                  end = begin + MF_LIST_BLOCK < MF_INPUTS ? begin + MF_LIST_BLOCK : MF_INPUTS;
-        n->kernels->list_pixels(n->workspace->pixels, samples, begin, end, lists);
-        density[b] = share_listed(n, lists, end - begin);
+    for (int b = 0; b < MF_PIXEL_BLOCKS; b++) {
+        const int begin = b * MF_BLOCK_ROWS,
+                  end = begin + MF_BLOCK_ROWS < MF_INPUTS ? begin + MF_BLOCK_ROWS : MF_INPUTS;
+        n->kernels->pack_pixels(n->workspace->pixels, samples, begin, end, lists);
+        density[b] = kept_density(n, lists, end - begin);
     }
 }

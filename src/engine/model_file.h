@@ -25,7 +25,7 @@ mnist_fast_status mf_model_write(const mnist_fast *network, const char *path, co
 /* Reads a network, with the configuration that the file holds (the default one where it holds none). From a checkpoint
  * the moments and the position are set as well; from a model the position has the complete epochs alone. With
  * checkpoint != NULL the file must be a checkpoint. On failure *network is NULL. */
-mnist_fast_status mf_model_read(const char *path, const mnist_fast_machine *machine, struct mf_checkpoint *checkpoint,
+mnist_fast_status mf_model_read(const char *path, const mnist_fast_runtime *runtime, struct mf_checkpoint *checkpoint,
                                 mnist_fast **network, mnist_fast_error *error);
 
 /* Whether path can be written by mf_model_write: asked before the first epoch. Leaves nothing behind. */

@@ -1,6 +1,6 @@
 #include "atomic_file.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* How the work of a step is divided over threads: by fixed costs, known before training starts, so that the division
  * never depends on timing. */
-#ifndef MF_PLAN_H
-#define MF_PLAN_H
+#ifndef MF_PARTITION_H
+#define MF_PARTITION_H
 
 #include "network.h"
 
@@ -12,7 +12,7 @@ static inline int mf_share(int count, int part, int parts)
 }
 
 /* Rows [begin, end) and panels [first, last) of a layer's weights, or of its bias row. */
-struct mf_unit {
+struct mf_task {
     int layer;
     int begin, end;
     int first, last;
@@ -20,20 +20,20 @@ struct mf_unit {
 };
 
 /* The weight-gradient pass of one step. */
-struct mf_plan {
-    struct mf_unit *units;
+struct mf_partition {
+    struct mf_task *tasks;
     size_t count;
-    bool sparse; /* layer 0 by lists: its units are blocks of MF_LIST_BLOCK pixels */
+    bool sparse; /* layer 0 by lists: its tasks are blocks of MF_BLOCK_ROWS pixels */
 };
 
-enum { MF_BLOCKS = (MF_INPUTS + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK };
+enum { MF_PIXEL_BLOCKS = (MF_INPUTS + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS };
 
 /* density: for each block of pixels, the share of the samples on its lists; NULL: layer 0 is dense. */
-mnist_fast_status mf_plan_make(const mnist_fast *network, const double density[MF_BLOCKS], struct mf_plan *plan,
-                               mnist_fast_error *error);
-void mf_plan_free(struct mf_plan *plan); /* accepts a zeroed one */
+mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_PIXEL_BLOCKS],
+                                    struct mf_partition *partition, mnist_fast_error *error);
+void mf_partition_free(struct mf_partition *partition); /* accepts a zeroed one */
 
-/* Thread `part` of `parts` takes units [result, the next part's result): contiguous ranges of nearly equal cost. */
-size_t mf_plan_begin(const struct mf_plan *plan, int part, int parts);
+/* Thread `part` of `parts` takes tasks [result, the next part's result): contiguous ranges of nearly equal cost. */
+size_t mf_partition_begin(const struct mf_partition *partition, int part, int parts);
 
 #endif

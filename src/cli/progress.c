@@ -1,6 +1,6 @@
 #include "progress.h"
 
-#include "profile.h"
+#include "base/profile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "optimizer.h"
+#include "adam.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 #include "network.h"
 
-#include "cpu.h"
-#include "error.h"
-#include "memory.h"
-#include "rng.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/rng.h"
 #include "workspace.h"
 
 #include <math.h>
@@ -16,12 +16,12 @@ void mnist_fast_default_config(mnist_fast_config *config)
     *config = (mnist_fast_config){
         .hidden = {500, 500, 500},
         .hidden_count = 3,
-        .batch = 1000,
+        .batch_size = 1000,
         .learning_rate = 1e-3f,
         .beta1 = 0.9f,
         .beta2 = 0.999f,
         .epsilon = 1e-7f,
-        .validation = 0.1,
+        .validation_fraction = 0.1,
         .shuffle_buffer = 10000,
         .seed = 1,
     };
@@ -36,8 +36,9 @@ static mnist_fast_status check_config(const mnist_fast_config *c, mnist_fast_err
         if (c->hidden[i] < 1 || c->hidden[i] > MNIST_FAST_MAX_UNITS)
             return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "units of hidden layer %d: expected 1 to %d, found %d",
                            i + 1, MNIST_FAST_MAX_UNITS, c->hidden[i]);
-    if (c->batch < 1 || c->batch > MF_MAX_BATCH)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "batch: expected 1 to %d, found %d", MF_MAX_BATCH, c->batch);
+    if (c->batch_size < 1 || c->batch_size > MF_MAX_BATCH)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "batch: expected 1 to %d, found %d", MF_MAX_BATCH,
+                       c->batch_size);
     if (c->shuffle_buffer < 1)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "shuffle buffer: expected at least 1, found %d",
                        c->shuffle_buffer);
@@ -50,9 +51,9 @@ static mnist_fast_status check_config(const mnist_fast_config *c, mnist_fast_err
     if (!(c->epsilon >= 0) || !isfinite(c->epsilon))
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epsilon of Adam: expected a number of at least 0, found %g",
                        (double)c->epsilon);
-    if (!(c->validation >= 0 && c->validation < 1))
+    if (!(c->validation_fraction >= 0 && c->validation_fraction < 1))
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "validation: expected a share from 0 to less than 1, found %g",
-                       c->validation);
+                       c->validation_fraction);
     return MNIST_FAST_OK;
 }
 
@@ -107,19 +108,19 @@ static void place_layers(mnist_fast *n)
     n->parameters_size = next;
 }
 
-mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_machine *machine,
+mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
                                     mnist_fast **network, mnist_fast_error *error)
 {
-    static const mnist_fast_machine any = {0};
+    static const mnist_fast_runtime any = {0};
     *network = NULL;
-    machine = machine ? machine : &any;
+    runtime = runtime ? runtime : &any;
     const mnist_fast_status status = check_config(config, error);
     if (status)
         return status;
-    if (machine->threads < 0 || machine->threads > MNIST_FAST_MAX_THREADS)
+    if (runtime->threads < 0 || runtime->threads > MNIST_FAST_MAX_THREADS)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "threads: expected 0 to %d, found %d", MNIST_FAST_MAX_THREADS,
-                       machine->threads);
-    const struct mf_kernels *kernels = choose_kernels(machine->isa, error);
+                       runtime->threads);
+    const struct mf_kernels *kernels = choose_kernels(runtime->isa, error);
     if (!kernels)
         return MNIST_FAST_NO_ISA;
 
@@ -127,7 +128,7 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist
     if (!n)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a network");
     n->kernels = kernels;
-    n->threads = machine->threads ? machine->threads : mf_cpu_default_threads();
+    n->threads = runtime->threads ? runtime->threads : mf_cpu_default_threads();
     n->config = *config;
     n->layers = config->hidden_count + 1;
     for (int l = 0; l < n->layers; l++) {
@@ -185,10 +186,10 @@ void mf_network_initialise(mnist_fast *n)
     n->moments = true;
 }
 
-mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_machine *machine,
+mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
                                     mnist_fast **network, mnist_fast_error *error)
 {
-    const mnist_fast_status status = mf_network_create(config, machine, network, error);
+    const mnist_fast_status status = mf_network_create(config, runtime, network, error);
     if (!status)
         mf_network_initialise(*network);
     return status;
@@ -223,7 +224,7 @@ size_t mf_tensor_size(const mnist_fast *n, int tensor)
     return (size_t)t.rows * (t.columns ? t.columns : 1);
 }
 
-size_t mnist_fast_parameters(const mnist_fast *n)
+size_t mnist_fast_parameter_count(const mnist_fast *n)
 {
     size_t sum = 0;
     for (int t = 0; t < mf_tensor_count(n); t++)
@@ -232,7 +233,7 @@ size_t mnist_fast_parameters(const mnist_fast *n)
 }
 
 /* PyTorch keeps a weight as (out, in); here it is (in, out), and the bias is one more row. */
-static float *tensor_element(const mnist_fast *n, int tensor, enum mf_kind kind, size_t index)
+static float *tensor_element(const mnist_fast *n, int tensor, enum mf_tensor_kind kind, size_t index)
 {
     const struct mf_layer *layer = &n->layer[tensor / 2];
     const struct mf_matrix of[] = {layer->w, layer->m, layer->v};
@@ -241,14 +242,14 @@ static float *tensor_element(const mnist_fast *n, int tensor, enum mf_kind kind,
     return element(of[kind], (int)(index % layer->in), (int)(index / layer->in));
 }
 
-void mf_tensor_get(const mnist_fast *n, int tensor, enum mf_kind kind, float *values)
+void mf_tensor_get(const mnist_fast *n, int tensor, enum mf_tensor_kind kind, float *values)
 {
     const size_t size = mf_tensor_size(n, tensor);
     for (size_t i = 0; i < size; i++)
         values[i] = *tensor_element(n, tensor, kind, i);
 }
 
-void mf_tensor_set(mnist_fast *n, int tensor, enum mf_kind kind, const float *values)
+void mf_tensor_set(mnist_fast *n, int tensor, enum mf_tensor_kind kind, const float *values)
 {
     const size_t size = mf_tensor_size(n, tensor);
     for (size_t i = 0; i < size; i++)

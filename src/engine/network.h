@@ -44,7 +44,7 @@ struct mnist_fast {
 };
 
 /* Takes the memory for the layers that config names; every parameter is zero. */
-mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_machine *machine,
+mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
                                     mnist_fast **network, mnist_fast_error *error);
 void mf_network_initialise(mnist_fast *network);         /* Glorot uniform from config.seed, zero biases */
 void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w */
@@ -54,11 +54,11 @@ struct mf_tensor {
     char name[24];
     int rows, columns; /* columns is 0 for a bias */
 };
-enum mf_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2 };
+enum mf_tensor_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2 };
 int mf_tensor_count(const mnist_fast *network); /* 2 * layers */
 struct mf_tensor mf_tensor_describe(const mnist_fast *network, int tensor);
-size_t mf_tensor_size(const mnist_fast *network, int tensor);                                /* elements */
-void mf_tensor_get(const mnist_fast *network, int tensor, enum mf_kind kind, float *values); /* row-major */
-void mf_tensor_set(mnist_fast *network, int tensor, enum mf_kind kind, const float *values); /* row-major */
+size_t mf_tensor_size(const mnist_fast *network, int tensor);                                       /* elements */
+void mf_tensor_get(const mnist_fast *network, int tensor, enum mf_tensor_kind kind, float *values); /* row-major */
+void mf_tensor_set(mnist_fast *network, int tensor, enum mf_tensor_kind kind, const float *values); /* row-major */
 
 #endif

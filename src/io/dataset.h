@@ -34,14 +34,14 @@ void mf_split_free(struct mf_split *split);
 void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch, uint32_t *buffer,
                     uint32_t *order);
 
-/* What makes images look alike, for the order within a batch: 16 * label + slant in 16 steps. */
-enum { MF_SLANTS = 16, MF_KINDS = 10 * MF_SLANTS };
-uint8_t mf_kind_of(const uint8_t *pixels, uint8_t label);
+/* What makes images look alike, for the order within a batch: 16 * label + skew in 16 steps. */
+enum { MF_SKEWS = 16, MF_SORT_KEYS = 10 * MF_SKEWS };
+uint8_t mf_sort_key(const uint8_t *pixels, uint8_t label);
 
-/* Sorts each batch by the kinds of its images (kinds[order[i]]), equal ones in their old order: what is zero in one
- * image, or in what a layer makes of it, is then more often zero in all rows of a tile, which skips it. A batch is a
- * sum over its images, so it stays the same batch; but sums are rounded, so this order is part of what a seed means.
+/* Sorts each batch by the sort_keys of its images (sort_keys[order[i]]), equal ones in their old order: what is zero in
+ * one image, or in what a layer makes of it, is then more often zero in all rows of a tile, which skips it. A batch is
+ * a sum over its images, so it stays the same batch; but sums are rounded, so this order is part of what a seed means.
  * buffer: min(batch, count) elements of scratch. */
-void mf_sort_batches(const uint8_t *kinds, size_t batch, uint32_t *buffer, uint32_t *order, size_t count);
+void mf_sort_batches(const uint8_t *sort_keys, size_t batch, uint32_t *buffer, uint32_t *order, size_t count);
 
 #endif

@@ -1,7 +1,7 @@
 #include "workspace.h"
 
-#include "error.h"
-#include "memory.h"
+#include "base/error.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -28,12 +28,12 @@ static struct mf_matrix take_matrix(struct walk *walk, int rows, int columns)
 /* Of pixels (layer 0) or of the columns of what the layer before it gives. */
 static struct mf_lists take_lists(struct walk *walk, const mnist_fast *network, int layer, int depth)
 {
-    const int height = network->kernels->tile_rows;
-    const size_t tiles = (MF_LIST_BLOCK + height - 1) / height;
+    const int height = network->kernels->mr;
+    const size_t tiles = (MF_BLOCK_ROWS + height - 1) / height;
     struct mf_lists lists = {.depth = depth, .count = take(walk, tiles * sizeof *lists.count)};
     if (layer == 0) {
-        lists.offset = take(walk, (tiles * depth + MF_LIST_AHEAD) * sizeof *lists.offset);
-        lists.value = take(walk, ((size_t)MF_LIST_BLOCK * depth + MF_PANEL) * sizeof *lists.value);
+        lists.offset = take(walk, (tiles * depth + MF_INDEX_AHEAD) * sizeof *lists.offset);
+        lists.value = take(walk, ((size_t)MF_BLOCK_ROWS * depth + MF_PANEL) * sizeof *lists.value);
     } else {
         lists.place = take(walk, (tiles * depth + 1) * sizeof *lists.place);
     }

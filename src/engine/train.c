@@ -1,13 +1,13 @@
 /* The epoch loop behind mnist_fast_train.
  *
  * One team of threads lives for the whole training. A step has two barriers: between the pass of the rows (forward and
- * input gradients: each thread carries its own samples, weights are only read) and the pass of the units (weight
+ * input gradients: each thread carries its own samples, weights are only read) and the pass of the tasks (weight
  * gradients and Adam: each thread owns its part of the weights, samples are only read), and after it. */
-#include "dataset.h"
-#include "error.h"
+#include "adam.h"
+#include "base/error.h"
+#include "base/probes.h"
 #include "evaluate.h"
-#include "optimizer.h"
-#include "probes.h"
+#include "io/dataset.h"
 
 #include <math.h>
 #include <omp.h>
@@ -19,14 +19,14 @@ struct run {
     mnist_fast *network;
     const mnist_fast_images *images;
     int epochs, batches;
-    mnist_fast_report *report;
+    mnist_fast_progress_callback *report;
     void *user;
 
     struct mf_split split;
     uint32_t *order, *buffer;
-    uint8_t *kinds; /* of all images */
+    uint8_t *sort_keys; /* of all images */
     struct mf_outcome validation;
-    struct mf_plan plan;
+    struct mf_partition partition;
 
     bool stop, diverged;
     double epoch_began;
@@ -35,8 +35,8 @@ struct run {
 
 static int batch_size(const struct run *run, int batch)
 {
-    const size_t left = run->split.train_count - (size_t)batch * run->network->config.batch;
-    return left < (size_t)run->network->config.batch ? (int)left : run->network->config.batch;
+    const size_t left = run->split.train_count - (size_t)batch * run->network->config.batch_size;
+    return left < (size_t)run->network->config.batch_size ? (int)left : run->network->config.batch_size;
 }
 
 static void begin_epoch(struct run *run)
@@ -44,7 +44,7 @@ static void begin_epoch(struct run *run)
     const mnist_fast *n = run->network;
     mf_epoch_order(run->split.train, run->split.train_count, n->config.shuffle_buffer, n->config.seed,
                    n->position.epoch, run->buffer, run->order);
-    mf_sort_batches(run->kinds, n->config.batch, run->buffer, run->order, run->split.train_count);
+    mf_sort_batches(run->sort_keys, n->config.batch_size, run->buffer, run->order, run->split.train_count);
     run->epoch_began = mf_now();
     MF_PROBE1(epoch_begin, n->position.epoch);
 }
@@ -119,8 +119,8 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
 {
     mnist_fast *n = run->network;
     const struct mf_position *position = &n->position;
-    const size_t first = mf_plan_begin(&run->plan, thread, threads);
-    const size_t last = mf_plan_begin(&run->plan, thread + 1, threads);
+    const size_t first = mf_partition_begin(&run->partition, thread, threads);
+    const size_t last = mf_partition_begin(&run->partition, thread + 1, threads);
     uint64_t step = position->step; /* a copy: thread 0 counts on while the others still read */
 
     while (position->epoch < run->epochs) {
@@ -138,15 +138,15 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
                 .thread = thread,
                 .begin = mf_share(samples, thread, threads),
                 .end = mf_share(samples, thread + 1, threads),
-                .sparse = run->plan.sparse,
+                .sparse = run->partition.sparse,
                 .labels = true,
                 .gradients = true,
                 .batch = samples,
             };
-            const size_t start = (size_t)batch * n->config.batch;
+            const size_t start = (size_t)batch * n->config.batch_size;
             mf_gather(n->workspace, run->images, run->order, start + rows.begin, start + rows.end, rows.begin);
             mf_clock_lap(clock, MF_PHASE_GATHER, 0);
-            mf_pass_rows(n, &rows, clock);
+            mf_forward_backward(n, &rows, clock);
             wait(clock);
 
             if (run->stop)
@@ -155,13 +155,13 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
             if (thread == 0)
                 count_batch(run, samples);
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
-            mf_pass_units(n, &run->plan, first, last, samples, &adam, thread, clock);
+            mf_update_weights(n, &run->partition, first, last, samples, &adam, thread, clock);
             wait(clock);
             MF_PROBE2(batch_end, thread, batch);
             if (run->diverged)
                 return;
         }
-        mf_evaluate_share(n, run->images, run->split.validation, run->split.validation_count, run->plan.sparse,
+        mf_evaluate_share(n, run->images, run->split.validation, run->split.validation_count, run->partition.sparse,
                           &run->validation, thread, threads, clock);
         wait(clock);
         if (thread == 0)
@@ -174,18 +174,18 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
 }
 
 /* Looks at the first training images: whether lists pay, and what the weight gradients will cost. */
-static mnist_fast_status make_plan(struct run *run, mnist_fast_error *error)
+static mnist_fast_status make_partition(struct run *run, mnist_fast_error *error)
 {
     mnist_fast *n = run->network;
-    double density[MF_BLOCKS];
-    const bool sparse = n->dense ? false : mf_worth_lists(n, run->images);
+    double density[MF_PIXEL_BLOCKS];
+    const bool sparse = n->dense ? false : mf_skipping_pays(n, run->images);
     if (sparse) {
         const size_t room = n->workspace->samples;
         const size_t samples = run->split.train_count < room ? run->split.train_count : room;
         mf_gather(n->workspace, run->images, run->split.train, 0, samples, 0);
         mf_measure_density(n, (int)samples, density);
     }
-    return mf_plan_make(n, sparse ? density : NULL, &run->plan, error);
+    return mf_partition_make(n, sparse ? density : NULL, &run->partition, error);
 }
 
 static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
@@ -194,31 +194,31 @@ static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
     const mnist_fast_config *config = &n->config;
     mnist_fast_status status = mf_check_labels(run->images, error);
     if (!status)
-        status = mf_split_make(config->seed, run->images->count, config->validation, &run->split, error);
+        status = mf_split_make(config->seed, run->images->count, config->validation_fraction, &run->split, error);
     if (status)
         return status;
     const size_t count = run->split.train_count, held_out = run->split.validation_count;
-    const int largest = count < (size_t)config->batch ? (int)count : config->batch;
+    const int largest = count < (size_t)config->batch_size ? (int)count : config->batch_size;
     const size_t shuffled = count < (size_t)config->shuffle_buffer ? count : (size_t)config->shuffle_buffer;
     const size_t buffer = shuffled > (size_t)largest ? shuffled : (size_t)largest;
     const int evaluate = mf_evaluate_rows(n->threads);
-    run->batches = (int)((count + config->batch - 1) / config->batch);
+    run->batches = (int)((count + config->batch_size - 1) / config->batch_size);
     run->order = malloc(count * sizeof *run->order);
     run->buffer = malloc(buffer * sizeof *run->buffer);
-    run->kinds = malloc(run->images->count);
+    run->sort_keys = malloc(run->images->count);
     run->validation.digits = malloc(held_out + 1);
     run->validation.loss = malloc((held_out + 1) * sizeof(float));
-    if (!run->order || !run->buffer || !run->kinds || !run->validation.digits || !run->validation.loss)
+    if (!run->order || !run->buffer || !run->sort_keys || !run->validation.digits || !run->validation.loss)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the order of %zu images", count);
 #pragma omp parallel for num_threads(n->threads)
     for (size_t i = 0; i < run->images->count; i++)
-        run->kinds[i] = mf_kind_of(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
+        run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
     status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, error);
-    return status ? status : make_plan(run, error);
+    return status ? status : make_partition(run, error);
 }
 
 mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
-                                   mnist_fast_report *report, void *user, mnist_fast_error *error)
+                                   mnist_fast_progress_callback *report, void *user, mnist_fast_error *error)
 {
     if (epochs < 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs: expected at least 0, found %d", epochs);
@@ -251,11 +251,11 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
         status = mf_fail(error, MNIST_FAST_STOPPED, "stopped in epoch %d after batch %d of %d", position->epoch + 1,
                          position->batch, run.batches);
 done:
-    mf_plan_free(&run.plan);
+    mf_partition_free(&run.partition);
     mf_split_free(&run.split);
     free(run.order);
     free(run.buffer);
-    free(run.kinds);
+    free(run.sort_keys);
     free(run.validation.digits);
     free(run.validation.loss);
     return status;

@@ -1,6 +1,6 @@
 #include "evaluate.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 int mf_evaluate_rows(int threads)
 {
-    return threads * MF_LIST_BLOCK;
+    return threads * MF_BLOCK_ROWS;
 }
 
 void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count, bool sparse,
@@ -16,14 +16,14 @@ void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uin
 {
     struct mf_workspace *w = n->workspace;
     const size_t begin = count * thread / threads, end = count * (thread + 1) / threads;
-    const int row = thread * MF_LIST_BLOCK; /* each thread has a block of rows of its own, always the same */
+    const int row = thread * MF_BLOCK_ROWS; /* each thread has a block of rows of its own, always the same */
     struct mf_clock untimed = {0};
-    for (size_t i = begin; i < end; i += MF_LIST_BLOCK) {
-        const int rows = end - i < MF_LIST_BLOCK ? (int)(end - i) : MF_LIST_BLOCK;
+    for (size_t i = begin; i < end; i += MF_BLOCK_ROWS) {
+        const int rows = end - i < MF_BLOCK_ROWS ? (int)(end - i) : MF_BLOCK_ROWS;
         mf_gather(w, images, order, i, i + rows, row);
         const struct mf_rows block = {
             .thread = thread, .begin = row, .end = row + rows, .sparse = sparse, .labels = outcome->loss};
-        mf_pass_rows(n, &block, &untimed);
+        mf_forward_backward(n, &block, &untimed);
         if (outcome->digits)
             memcpy(outcome->digits + i, w->digits + row, rows);
         if (outcome->loss)
@@ -56,12 +56,12 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
     if (!images || !images->pixels)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: none were given");
     /* a team that is larger than the work only waits */
-    const size_t blocks = (images->count + MF_LIST_BLOCK - 1) / MF_LIST_BLOCK;
+    const size_t blocks = (images->count + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
     const int threads = blocks < (size_t)n->threads ? (int)blocks : n->threads;
     const mnist_fast_status status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), error);
     if (status || !images->count)
         return status;
-    const bool sparse = !n->dense && mf_worth_lists(n, images);
+    const bool sparse = !n->dense && mf_skipping_pays(n, images);
     struct mf_clock untimed = {0};
     if (threads == 1)
         mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);

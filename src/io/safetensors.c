@@ -1,6 +1,6 @@
 #include "safetensors.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <inttypes.h>
 #include <jansson.h>

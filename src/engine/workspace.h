@@ -6,14 +6,14 @@
 
 struct mf_workspace {
     int samples;     /* rows of everything below */
-    uint8_t *pixels; /* (samples, 784), and 16 bytes that list_pixels may read */
+    uint8_t *pixels; /* (samples, 784), and 16 bytes that pack_pixels may read */
     uint8_t *labels, *digits;
     float *loss;
     struct mf_matrix x;                 /* (samples, 784): the scaled pixels, where they are dense */
     struct mf_matrix y[MF_MAX_LAYERS];  /* (samples, out) of each layer: outputs; of the last: logits */
     struct mf_matrix dy[MF_MAX_LAYERS]; /* the same shapes: gradients before the activation */
     int threads;
-    struct mf_lists *lists; /* [thread * layers + layer]: what is not zero in the input of the layer; see pass.c */
+    struct mf_lists *lists; /* [thread * layers + layer]: what is not zero in the input of the layer; see step.c */
     void *memory;           /* one block for all of it */
 };
 

@@ -1,8 +1,8 @@
 #include "model_file.h"
 
-#include "atomic_file.h"
-#include "error.h"
-#include "safetensors.h"
+#include "base/error.h"
+#include "io/atomic_file.h"
+#include "io/safetensors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,12 +53,12 @@ static const struct fact {
     bool checkpoint; /* in checkpoints alone */
 } facts_table[] = {
     {"seed", NUMBER64, offsetof(struct facts, config.seed), false},
-    {"batch", COUNT, offsetof(struct facts, config.batch), false},
+    {"batch", COUNT, offsetof(struct facts, config.batch_size), false},
     {"learning_rate", FLOAT, offsetof(struct facts, config.learning_rate), false},
     {"beta1", FLOAT, offsetof(struct facts, config.beta1), false},
     {"beta2", FLOAT, offsetof(struct facts, config.beta2), false},
     {"epsilon", FLOAT, offsetof(struct facts, config.epsilon), false},
-    {"validation", DOUBLE, offsetof(struct facts, config.validation), false},
+    {"validation", DOUBLE, offsetof(struct facts, config.validation_fraction), false},
     {"shuffle_buffer", COUNT, offsetof(struct facts, config.shuffle_buffer), false},
     {"epochs", COUNT, offsetof(struct facts, position.epoch), false},
     {"epoch_batches", COUNT, offsetof(struct facts, position.batch), true},
@@ -188,7 +188,7 @@ struct name {
     char text[NAME_SIZE];
 };
 
-static struct name tensor_name(const mnist_fast *network, int tensor, enum mf_kind kind)
+static struct name tensor_name(const mnist_fast *network, int tensor, enum mf_tensor_kind kind)
 {
     struct name name;
     const struct mf_tensor described = mf_tensor_describe(network, tensor);
@@ -209,7 +209,7 @@ static mnist_fast_status put(struct sink *sink, const void *bytes, size_t size, 
 }
 
 /* Piece by piece, where mf_tensor_get would need memory for a whole tensor: a checksum has no way to fail. */
-static mnist_fast_status put_tensor(struct sink *sink, const mnist_fast *network, int tensor, enum mf_kind kind,
+static mnist_fast_status put_tensor(struct sink *sink, const mnist_fast *network, int tensor, enum mf_tensor_kind kind,
                                     mnist_fast_error *error)
 {
     const struct mf_layer *layer = &network->layer[tensor / 2];
@@ -549,12 +549,12 @@ static mnist_fast_status read_layers(struct model *model, mnist_fast_error *erro
 }
 
 /* A value outside its range is an argument to mf_network_create, but here the file is to blame. */
-static mnist_fast_status create_network(const struct model *model, const mnist_fast_machine *machine,
+static mnist_fast_status create_network(const struct model *model, const mnist_fast_runtime *runtime,
                                         mnist_fast **network, mnist_fast_error *error)
 {
     mnist_fast_error problem;
-    const mnist_fast_status status = mf_network_create(&model->facts.config, machine, network, &problem);
-    const bool threads = machine && (machine->threads < 0 || machine->threads > MNIST_FAST_MAX_THREADS);
+    const mnist_fast_status status = mf_network_create(&model->facts.config, runtime, network, &problem);
+    const bool threads = runtime && (runtime->threads < 0 || runtime->threads > MNIST_FAST_MAX_THREADS);
     if (status == MNIST_FAST_BAD_ARGUMENT && !threads) {
         return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value (%s); copy it again", model->path,
                        problem.text);
@@ -603,7 +603,7 @@ static mnist_fast_status read_tensor(struct model *model, const struct mf_safete
     }
     model->crc = (uint32_t)crc32(model->crc, (const Bytef *)values, (uInt)size);
     const int count = mf_tensor_count(network);
-    const enum mf_kind kind = tensor->index / count;
+    const enum mf_tensor_kind kind = tensor->index / count;
     for (size_t i = 0; i < size / sizeof *values; i++) {
         if (!isfinite(values[i]) || (kind == MF_MOMENT2 && values[i] < 0)) {
             return mf_fail(error, MNIST_FAST_BAD_MODEL,
@@ -647,7 +647,7 @@ static mnist_fast_status read_tensors(struct model *model, mnist_fast *network, 
     return status;
 }
 
-mnist_fast_status mf_model_read(const char *path, const mnist_fast_machine *machine, struct mf_checkpoint *checkpoint,
+mnist_fast_status mf_model_read(const char *path, const mnist_fast_runtime *runtime, struct mf_checkpoint *checkpoint,
                                 mnist_fast **network, mnist_fast_error *error)
 {
     struct model model = {.path = path, .file = -1};
@@ -665,7 +665,7 @@ mnist_fast_status mf_model_read(const char *path, const mnist_fast_machine *mach
                          path);
         goto done;
     }
-    if ((status = read_layers(&model, error)) || (status = create_network(&model, machine, &made, error)) ||
+    if ((status = read_layers(&model, error)) || (status = create_network(&model, runtime, &made, error)) ||
         (status = match_tensors(&model, made, error)) || (status = read_tensors(&model, made, error))) {
         goto done;
     }
@@ -686,8 +686,8 @@ done:
     return status;
 }
 
-mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_machine *machine, mnist_fast **network,
+mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime, mnist_fast **network,
                                   mnist_fast_error *error)
 {
-    return mf_model_read(path, machine, NULL, network, error);
+    return mf_model_read(path, runtime, NULL, network, error);
 }

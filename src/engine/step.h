@@ -1,10 +1,10 @@
 /* A batch on its way through the network: forward, backward, update. Every function is called by each thread of a team
  * with its own share of the work; none of them waits. */
-#ifndef MF_PASS_H
-#define MF_PASS_H
+#ifndef MF_STEP_H
+#define MF_STEP_H
 
-#include "plan.h"
-#include "profile.h"
+#include "base/profile.h"
+#include "partition.h"
 #include "workspace.h"
 
 /* Copies images order[begin..end) (order NULL: images begin..end) to the workspace's rows from `row`. */
@@ -19,21 +19,21 @@ struct mf_rows {
     bool sparse, labels, gradients;
     int batch;
 };
-void mf_pass_rows(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock);
+void mf_forward_backward(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock);
 
-/* How many of them go through all layers together: at most MF_LIST_BLOCK, in blocks of nearly equal height, but whole
- * tiles, because lower ones leave arithmetic units idle. */
+/* How many of them go through all layers together: at most MF_BLOCK_ROWS, in blocks of nearly equal height, but whole
+ * tiles, because lower ones leave arithmetic tasks idle. */
 int mf_block_rows(const mnist_fast *network, int rows);
 
-/* Weight gradients over `samples` rows and the Adam step, for units [begin, end) of the plan. */
-void mf_pass_units(mnist_fast *network, const struct mf_plan *plan, size_t begin, size_t end, int samples,
-                   const struct mf_adam *adam, int thread, struct mf_clock *clock);
+/* Weight gradients over `samples` rows and the Adam step, for tasks [begin, end) of the partition. */
+void mf_update_weights(mnist_fast *network, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+                       const struct mf_adam *adam, int thread, struct mf_clock *clock);
 
 /* Whether lists are worth their while for images like these: the share of the pixels that they keep, below which they
  * win. Looks at a few images all over the set; uses the workspace's first rows. */
-bool mf_worth_lists(mnist_fast *network, const mnist_fast_images *images);
+bool mf_skipping_pays(mnist_fast *network, const mnist_fast_images *images);
 
 /* For each block of pixels, the share of the samples on its lists, over rows [0, samples) of the workspace. */
-void mf_measure_density(mnist_fast *network, int samples, double density[MF_BLOCKS]);
+void mf_measure_density(mnist_fast *network, int samples, double density[MF_PIXEL_BLOCKS]);
 
 #endif

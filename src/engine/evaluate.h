@@ -2,7 +2,7 @@
 #ifndef MF_EVALUATE_H
 #define MF_EVALUATE_H
 
-#include "pass.h"
+#include "step.h"
 
 /* What is wanted of each image; a NULL is not wanted. */
 struct mf_outcome {

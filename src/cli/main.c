@@ -1,13 +1,13 @@
 /* The program: the only place that prints errors and exits. */
-#include "cpu.h"
-#include "dataset.h"
-#include "error.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/profile.h"
+#include "engine/model_file.h"
+#include "engine/network.h"
+#include "io/dataset.h"
 #include "kernels.h"
 #include "mnist_fast.h"
-#include "model_file.h"
-#include "network.h"
 #include "options.h"
-#include "profile.h"
 #include "progress.h"
 
 #include <errno.h>
@@ -113,9 +113,9 @@ static void release_signals(void)
 
 /* ---- What the commands share ---- */
 
-static mnist_fast_machine machine_of(const struct mf_options *options)
+static mnist_fast_runtime runtime_of(const struct mf_options *options)
 {
-    return (mnist_fast_machine){.isa = mf_kernels_choose(options->isa)->name, .threads = options->threads};
+    return (mnist_fast_runtime){.isa = mf_kernels_choose(options->isa)->name, .threads = options->threads};
 }
 
 /* data/ beside the program, and where there is none, data/ in the current folder. */
@@ -266,16 +266,16 @@ static void print_start(const struct run *run)
         printf("{\"event\":\"start\",\"isa\":\"%s\",\"threads\":%d,\"seed\":%llu,\"parameters\":%zu,"
                "\"train_size\":%zu,\"validation_size\":%zu,\"test_size\":%zu}\n",
                mnist_fast_isa(run->network), mnist_fast_threads(run->network), (unsigned long long)config->seed,
-               mnist_fast_parameters(run->network), run->train_count, run->validation_count, run->test.count);
+               mnist_fast_parameter_count(run->network), run->train_count, run->validation_count, run->test.count);
     } else {
         char layers[128];
         print_network(layers, sizeof layers, config);
         printf("mnist_fast %s\n\n", MNIST_FAST_VERSION);
         printf("  images    %zu to train, %zu to validate, %zu to test\n", run->train_count, run->validation_count,
                run->test.count);
-        printf("  network   %s, %zu parameters\n", layers, mnist_fast_parameters(run->network));
-        printf("  training  batches of %d, learning rate %g, seed %llu\n", config->batch, (double)config->learning_rate,
-               (unsigned long long)config->seed);
+        printf("  network   %s, %zu parameters\n", layers, mnist_fast_parameter_count(run->network));
+        printf("  training  batches of %d, learning rate %g, seed %llu\n", config->batch_size,
+               (double)config->learning_rate, (unsigned long long)config->seed);
         printf("  machine   %s, %d thread%s\n\n", mnist_fast_isa(run->network), mnist_fast_threads(run->network),
                mnist_fast_threads(run->network) == 1 ? "" : "s");
         if (run->network->position.epoch < run->options->epochs)
@@ -411,7 +411,7 @@ static int prepare(struct run *run)
 {
     const struct mf_options *options = run->options;
     mnist_fast_error *error = &run->error;
-    const mnist_fast_machine machine = machine_of(options);
+    const mnist_fast_runtime runtime = runtime_of(options);
     if (options->save && mf_model_writable(options->save, error) != MNIST_FAST_OK)
         return failed(error);
     if (options->checkpoint && mf_model_writable(options->checkpoint, error) != MNIST_FAST_OK)
@@ -420,10 +420,10 @@ static int prepare(struct run *run)
         return EXIT_FAILED;
     const uint32_t checksum = options->checkpoint || options->resume ? data_checksum(&run->train) : 0;
     if (options->resume) {
-        if (mf_model_read(options->resume, &machine, &run->checkpoint, &run->network, error) != MNIST_FAST_OK ||
+        if (mf_model_read(options->resume, &runtime, &run->checkpoint, &run->network, error) != MNIST_FAST_OK ||
             check_resumed(run, checksum) != MNIST_FAST_OK)
             return failed(error);
-    } else if (mnist_fast_create(&options->config, &machine, &run->network, error) != MNIST_FAST_OK) {
+    } else if (mnist_fast_create(&options->config, &runtime, &run->network, error) != MNIST_FAST_OK) {
         return failed(error);
     }
     run->checkpoint.data_crc32 = checksum;
@@ -432,12 +432,13 @@ static int prepare(struct run *run)
         run->network->profile = &run->profile;
 
     struct mf_split split;
-    if (mf_split_make(run->config.seed, run->train.count, run->config.validation, &split, error) != MNIST_FAST_OK)
+    if (mf_split_make(run->config.seed, run->train.count, run->config.validation_fraction, &split, error) !=
+        MNIST_FAST_OK)
         return failed(error);
     run->train_count = split.train_count;
     run->validation_count = split.validation_count;
     mf_split_free(&split);
-    run->train_images = -(double)run->network->position.batch * run->config.batch;
+    run->train_images = -(double)run->network->position.batch * run->config.batch_size;
 
     if (options->log) {
         struct stat log;
@@ -552,8 +553,8 @@ static int train(const struct mf_options *options)
     if (code != EXIT_DONE)
         goto done;
     warn_of_threads(run.network);
-    if (run.train_count < (size_t)run.config.batch)
-        message("warning: %zu images to train on are fewer than a batch of %d", run.train_count, run.config.batch);
+    if (run.train_count < (size_t)run.config.batch_size)
+        message("warning: %zu images to train on are fewer than a batch of %d", run.train_count, run.config.batch_size);
     if (options->verbose)
         print_facts(&run);
     catch_signals();
@@ -644,11 +645,11 @@ static void print_confusion(uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CL
 
 static int evaluate(const struct mf_options *options)
 {
-    const mnist_fast_machine machine = machine_of(options);
+    const mnist_fast_runtime runtime = runtime_of(options);
     struct mf_dataset test = {0};
     mnist_fast *network;
     mnist_fast_error error;
-    if (mnist_fast_load(options->model, &machine, &network, &error) != MNIST_FAST_OK)
+    if (mnist_fast_load(options->model, &runtime, &network, &error) != MNIST_FAST_OK)
         return failed(&error);
     int code = load_data(options, MF_TEST, &test, &error);
     if (code != EXIT_DONE)
@@ -691,7 +692,7 @@ static bool read_operand(const char *operand, size_t *index)
 
 static int predict(const struct mf_options *options)
 {
-    const mnist_fast_machine machine = machine_of(options);
+    const mnist_fast_runtime runtime = runtime_of(options);
     struct mf_dataset test = {0};
     mnist_fast *network = NULL;
     mnist_fast_error error;
@@ -702,7 +703,7 @@ static int predict(const struct mf_options *options)
             message("%s: pictures are not supported yet; give test:N for test image N", options->operands[i]);
             goto done;
         }
-    if (mnist_fast_load(options->model, &machine, &network, &error) != MNIST_FAST_OK) {
+    if (mnist_fast_load(options->model, &runtime, &network, &error) != MNIST_FAST_OK) {
         failed(&error);
         goto done;
     }

@@ -7,17 +7,17 @@
 #include <stddef.h>
 
 enum mf_phase {
-    MF_PHASE_GATHER,           /* copying the batch together */
-    MF_PHASE_LISTS,            /* zero-skipping lists, or scaling where the images are dense */
-    MF_PHASE_FORWARD1,         /* the first layer */
-    MF_PHASE_FORWARD,          /* the others */
-    MF_PHASE_SOFTMAX,          /* with cross-entropy and its gradient */
-    MF_PHASE_INPUT_GRADIENT,   /* with the gradient of the ReLU */
-    MF_PHASE_WEIGHT_GRADIENT1, /* the first layer, with its lists and Adam */
-    MF_PHASE_WEIGHT_GRADIENT,  /* the others, with Adam and the refresh of the transposed weights */
-    MF_PHASE_EVALUATE,         /* validation and test, all of it */
-    MF_PHASE_WAIT,             /* at barriers */
-    MF_PHASE_OTHER,            /* metrics, the order of an epoch, reports */
+    MF_PHASE_GATHER,         /* copying the batch together */
+    MF_PHASE_LISTS,          /* zero-skipping lists, or scaling where the images are dense */
+    MF_PHASE_FORWARD1,       /* the first layer */
+    MF_PHASE_FORWARD,        /* the others */
+    MF_PHASE_SOFTMAX,        /* with cross-entropy and its gradient */
+    MF_PHASE_INPUT_GRADIENT, /* with the gradient of the ReLU */
+    MF_PHASE_WEIGHT_UPDATE1, /* the first layer, with its lists and Adam */
+    MF_PHASE_WEIGHT_UPDATE,  /* the others, with Adam and the refresh of the transposed weights */
+    MF_PHASE_EVALUATE,       /* validation and test, all of it */
+    MF_PHASE_WAIT,           /* at barriers */
+    MF_PHASE_OTHER,          /* metrics, the order of an epoch, reports */
     MF_PHASES
 };
 

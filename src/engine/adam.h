@@ -1,6 +1,6 @@
 /* Adam: the constants of one step. The step itself is fused into the weight-gradient kernels. */
-#ifndef MF_OPTIMIZER_H
-#define MF_OPTIMIZER_H
+#ifndef MF_ADAM_H
+#define MF_ADAM_H
 
 #include "kernels.h"
 #include "mnist_fast.h"

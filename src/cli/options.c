@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "error.h"
+#include "base/error.h"
 #include "kernels.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ const struct mf_option mf_option_table[MF_OPTIONS] = {
                          "model to use, as --save wrote it"},
     [MF_OPTION_EPOCHS] = {"epochs", 'e', MF_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(epochs), "5",
                           "epochs to train, in all"},
-    [MF_OPTION_BATCH] = {"batch", 'b', MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(config.batch), "1000",
+    [MF_OPTION_BATCH] = {"batch", 'b', MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(config.batch_size), "1000",
                          "images a step"},
     [MF_OPTION_HIDDEN] = {"hidden", 0, MF_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN, FIELD(config.hidden),
                           "500,500,500", "units of each hidden layer"},
@@ -39,8 +39,8 @@ const struct mf_option mf_option_table[MF_OPTIONS] = {
                       "learning rate of Adam"},
     [MF_OPTION_SEED] = {"seed", 's', MF_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed), "1",
                         "seed of all random numbers: one seed, one model"},
-    [MF_OPTION_VALIDATION] = {"validation", 0, MF_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation), "0.1",
-                              "share of the training images to hold out"},
+    [MF_OPTION_VALIDATION] = {"validation", 0, MF_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
+                              "0.1", "share of the training images to hold out"},
     [MF_OPTION_SHUFFLE_BUFFER] = {"shuffle-buffer", 0, MF_TYPE_INT, "N", 1, INT_MAX, TRAIN,
                                   FIELD(config.shuffle_buffer), "10000", "images that the shuffle buffer holds"},
     [MF_OPTION_SAVE] = {"save", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(save), NULL,

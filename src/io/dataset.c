@@ -1,8 +1,8 @@
 #include "dataset.h"
 
-#include "error.h"
+#include "base/error.h"
+#include "base/rng.h"
 #include "idx.h"
-#include "rng.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -167,8 +167,8 @@ void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t
     }
 }
 
-/* The slant from the image's moments, as deslanting takes it away: the covariance of x and y over the variance of y. */
-static int slant_of(const uint8_t *pixels)
+/* The skew from the image's moments, as deslanting takes it away: the covariance of x and y over the variance of y. */
+static int skew_of(const uint8_t *pixels)
 {
     int64_t ink = 0, x = 0, y = 0, xy = 0, yy = 0; /* integers, so that no rounding decides */
     for (int row = 0; row < SIDE; row++) {
@@ -185,33 +185,33 @@ static int slant_of(const uint8_t *pixels)
         yy += (int64_t)sum * row * row;
     }
     const int64_t variance = ink * yy - y * y, covariance = ink * xy - x * y;
-    const int64_t upright = MF_SLANTS / 2, step = 10; /* the step is a tenth of a column a row */
+    const int64_t upright = MF_SKEWS / 2, step = 10; /* the step is a tenth of a column a row */
     if (variance == 0) {
         return upright;
     }
-    const int64_t slant = (step * covariance + upright * variance) / variance;
-    return slant < 0 ? 0 : slant < MF_SLANTS ? (int)slant : MF_SLANTS - 1;
+    const int64_t skew = (step * covariance + upright * variance) / variance;
+    return skew < 0 ? 0 : skew < MF_SKEWS ? (int)skew : MF_SKEWS - 1;
 }
 
-uint8_t mf_kind_of(const uint8_t *pixels, uint8_t label)
+uint8_t mf_sort_key(const uint8_t *pixels, uint8_t label)
 {
-    return (uint8_t)(label * MF_SLANTS + slant_of(pixels));
+    return (uint8_t)(label * MF_SKEWS + skew_of(pixels));
 }
 
-void mf_sort_batches(const uint8_t *kinds, size_t batch, uint32_t *buffer, uint32_t *order, size_t count)
+void mf_sort_batches(const uint8_t *sort_keys, size_t batch, uint32_t *buffer, uint32_t *order, size_t count)
 {
     for (size_t begin = 0; begin < count; begin += batch) {
         const size_t size = count - begin < batch ? count - begin : batch;
         uint32_t *const part = order + begin;
-        size_t place[MF_KINDS + 1] = {0}; /* where the next image of each kind goes */
+        size_t place[MF_SORT_KEYS + 1] = {0}; /* where the next image of each kind goes */
         for (size_t i = 0; i < size; i++) {
-            place[kinds[part[i]] + 1]++;
+            place[sort_keys[part[i]] + 1]++;
         }
-        for (int kind = 0; kind < MF_KINDS; kind++) {
-            place[kind + 1] += place[kind];
+        for (int key = 0; key < MF_SORT_KEYS; key++) {
+            place[key + 1] += place[key];
         }
         for (size_t i = 0; i < size; i++) {
-            buffer[place[kinds[part[i]]]++] = part[i];
+            buffer[place[sort_keys[part[i]]]++] = part[i];
         }
         memcpy(part, buffer, size * sizeof *part);
     }

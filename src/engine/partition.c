@@ -1,0 +1,85 @@
+#include "partition.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+/* Panels of a task, about: as many panels of the gradient stay in the L2 cache while the rows of the weights pass
+ * them, so that the activations are fetched from farther away only once for all of them. */
+enum { TASK_PANELS = 4 };
+
+/* Beside its multiply-adds an element pays for Adam: a division, a root and three streams from memory. */
+enum { ADAM_COST = 32 };
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Appends a task, or only counts it while there is no memory for it yet. */
+static void add(struct mf_partition *partition, struct mf_task task, double terms)
+{
+    task.cost = (terms + ADAM_COST) * (task.end - task.begin) * (task.last - task.first) * MF_PANEL;
+    if (partition->tasks)
+        partition->tasks[partition->count] = task;
+    partition->count++;
+}
+
+/* Panels outside, rows inside: a group of panels of the gradient stays in the cache while the rows pass it. Lists the
+ * other way round, because a list costs time to make. */
+static void add_layer(struct mf_partition *partition, const mnist_fast *network, int l, const double *density)
+{
+    const struct mf_layer *layer = &network->layer[l];
+    const int samples = network->config.batch_size, tile = network->kernels->nr_panels;
+    const int group = tile < TASK_PANELS ? TASK_PANELS / tile * tile : tile;
+    const bool sparse = l == 0 && density;
+    if (sparse)
+        for (int begin = 0; begin < layer->in; begin += MF_BLOCK_ROWS)
+            for (int first = 0; first < layer->panels; first += tile)
+                add(partition,
+                    (struct mf_task){l, begin, least(begin + MF_BLOCK_ROWS, layer->in), first,
+                                     least(first + tile, layer->panels), 0},
+                    density[begin / MF_BLOCK_ROWS] * samples);
+    for (int first = 0; first < layer->panels; first += group) {
+        const int last = least(first + group, layer->panels);
+        if (!sparse)
+            for (int begin = 0; begin < layer->in; begin += MF_PANEL)
+                add(partition, (struct mf_task){l, begin, least(begin + MF_PANEL, layer->in), first, last, 0}, samples);
+        /* one row cannot fill the arithmetic tasks: it takes about three times its multiply-adds */
+        add(partition, (struct mf_task){l, layer->bias_row, layer->bias_row + 1, first, last, 0}, 3.0 * samples);
+    }
+}
+
+mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_PIXEL_BLOCKS],
+                                    struct mf_partition *partition, mnist_fast_error *error)
+{
+    *partition = (struct mf_partition){.sparse = density};
+    for (int round = 0; round < 2; round++) {
+        if (round) {
+            partition->tasks = malloc(partition->count * sizeof *partition->tasks);
+            if (!partition->tasks)
+                return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a partition of %zu tasks", partition->count);
+        }
+        partition->count = 0;
+        for (int l = network->layers - 1; l >= 0; l--)
+            add_layer(partition, network, l, density);
+    }
+    return MNIST_FAST_OK;
+}
+
+void mf_partition_free(struct mf_partition *partition)
+{
+    free(partition->tasks);
+    *partition = (struct mf_partition){0};
+}
+
+size_t mf_partition_begin(const struct mf_partition *partition, int part, int parts)
+{
+    double total = 0, before = 0;
+    for (size_t u = 0; u < partition->count; u++)
+        total += partition->tasks[u].cost;
+    size_t u = 0;
+    while (u < partition->count && before + partition->tasks[u].cost / 2 < total * part / parts)
+        before += partition->tasks[u++].cost;
+    return part < parts ? u : partition->count;
+}
