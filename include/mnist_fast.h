@@ -1,12 +1,23 @@
 /* mnist_fast: train and run a fully connected recogniser of handwritten digits.
  *
- * The network is 784 inputs, any number of hidden layers with ReLU, 10 outputs with softmax. One seed gives one
+ * The network has 784 inputs, any number of hidden layers with ReLU, and 10 outputs with softmax. One seed gives one
  * model: the same bytes on every instruction set and with every number of threads.
  *
- * The library never prints, exits, or touches signals, the locale or the floating-point environment. One object is
- * used by one thread at a time; several objects may be used from several threads at once.
+ * Errors. Every function that can fail returns a status, and writes one line into *error when error is not NULL. A
+ * pointer that must not be NULL and is NULL gives MNIST_FAST_BAD_ARGUMENT. The library never prints or exits, and
+ * never touches signal handlers, the locale of the process or the floating-point environment.
  *
- * Every function that can fail returns a status, and explains it in *error when error is not NULL.
+ * Threads. One network is used by one thread at a time; several networks may be used from several threads at once.
+ * Functions that only read a network (const) may run at the same time as each other. A network computes on a team of
+ * OpenMP threads of its own size (mnist_fast_threads), whatever the host program's OpenMP settings are.
+ *
+ * Stability. Before version 1.0 a new minor version may change the interface; the shared library's soname has the
+ * major version, and its symbols are versioned (MNIST_FAST_0). Structures whose first member is `size` may grow at the
+ * end: the caller says how much of them it knows. A library accepts a larger structure than its own when the rest is
+ * zero, and a smaller one, whose missing members are taken as zero; a member added later means "as before" when it is
+ * zero. The other structures are frozen. Enumerations may get new members at the end.
+ *
+ * Memory. Buffers that the caller passes need no alignment, and are not kept after the call.
  * SPDX-License-Identifier: MIT */
 #ifndef MNIST_FAST_H
 #define MNIST_FAST_H
@@ -24,13 +35,15 @@ extern "C" {
 #define MNIST_FAST_API
 #endif
 
-#define MNIST_FAST_VERSION "0.1.0"
+#define MNIST_FAST_VERSION "0.1.0" /* of this header; mnist_fast_version() is that of the library */
 
 enum {
-    MNIST_FAST_PIXELS = 784,      /* 28 rows of 28 */
-    MNIST_FAST_CLASSES = 10,      /* the digits */
-    MNIST_FAST_MAX_HIDDEN = 16,   /* hidden layers at most */
-    MNIST_FAST_MAX_UNITS = 16384, /* units of a hidden layer at most */
+    MNIST_FAST_PIXELS = 784,           /* 28 rows of 28 */
+    MNIST_FAST_CLASSES = 10,           /* the digits */
+    MNIST_FAST_MAX_HIDDEN = 16,        /* hidden layers at most */
+    MNIST_FAST_MAX_UNITS = 16384,      /* units of a hidden layer at most */
+    MNIST_FAST_MAX_BATCH = 1 << 20,    /* images of a batch at most */
+    MNIST_FAST_MAX_IMAGES = INT32_MAX, /* images of a training or an evaluation at most */
     MNIST_FAST_MAX_THREADS = 1024
 };
 
@@ -43,99 +56,219 @@ typedef enum mnist_fast_status {
     MNIST_FAST_BAD_DATA,  /* a data file that is not what it should be */
     MNIST_FAST_BAD_MODEL, /* a model file that is not what it should be */
     MNIST_FAST_DIVERGED,  /* the loss is no longer finite */
-    MNIST_FAST_STOPPED    /* the report callback asked to stop */
+    MNIST_FAST_STOPPED,   /* the progress callback asked to stop */
+    MNIST_FAST_BUSY       /* the network is training: see mnist_fast_progress_callback */
 } mnist_fast_status;
+
+/* The name of a status, such as "MNIST_FAST_BAD_FILE"; "unknown status" for any other number. Never NULL. */
+MNIST_FAST_API const char *mnist_fast_status_name(mnist_fast_status status);
 
 typedef struct mnist_fast_error {
     char text[512]; /* one line: what happened (expected, found); what to do */
 } mnist_fast_error;
 
-/* A network with its kernels, threads and working memory. */
-typedef struct mnist_fast mnist_fast;
+/* The version of the library that runs, such as "0.1.0". */
+MNIST_FAST_API const char *mnist_fast_version(void);
 
-/* How to compute. Zeroed means: the best instruction set of this CPU, the threads that make sense here. */
+/* ---- The machine ---- */
+
+/* The instruction sets built in, best first: "avx512", "avx2", "neon", "scalar". NULL: index is past the last. */
+MNIST_FAST_API const char *mnist_fast_isa_name(int index);
+
+/* Whether this CPU and its operating system can run it: 1 or 0. 0 for an unknown name and for NULL. */
+MNIST_FAST_API int mnist_fast_isa_runnable(const char *name);
+
+typedef struct mnist_fast_cpu {
+    size_t size;
+    int processors;      /* that this process may run on */
+    int cores;           /* physical cores among them */
+    int quota;           /* floor of the cgroup's CPU quota, at least 1; 0: no quota */
+    int default_threads; /* of a network: OMP_NUM_THREADS, else the least of the three above */
+} mnist_fast_cpu;
+
+/* Fills *cpu, of which the caller knows `size` bytes: mnist_fast_get_cpu(&cpu, sizeof cpu). */
+MNIST_FAST_API void mnist_fast_get_cpu(mnist_fast_cpu *cpu, size_t size);
+
+/* How to compute. Start from MNIST_FAST_RUNTIME_INIT: the best instruction set of this CPU, the threads that make sense
+ * here. Where a function takes a runtime, NULL means the same. */
 typedef struct mnist_fast_runtime {
-    const char *isa; /* "scalar", "avx2", "avx512", "neon"; NULL: MNIST_FAST_ISA, else the best */
-    int threads;     /* 1 to MNIST_FAST_MAX_THREADS; 0: OMP_NUM_THREADS, else min(affinity, CPU quota, cores) */
+    size_t size;     /* sizeof(mnist_fast_runtime) */
+    const char *isa; /* NULL: the environment's MNIST_FAST_ISA, else the best. What cannot run here is an error */
+    int threads;     /* 1 to MNIST_FAST_MAX_THREADS; 0: mnist_fast_cpu's default_threads */
 } mnist_fast_runtime;
+#define MNIST_FAST_RUNTIME_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(mnist_fast_runtime), NULL, 0                                                                            \
+    }
 
-/* What to train, and how. Fill with mnist_fast_default_config, then change what you like. */
-typedef struct mnist_fast_config {
-    int hidden[MNIST_FAST_MAX_HIDDEN]; /* units of each hidden layer, 1 to MNIST_FAST_MAX_UNITS */
-    int hidden_count;                  /* 1 to MNIST_FAST_MAX_HIDDEN; 3 layers of 500 */
-    int batch_size;                    /* images a step, 1 to 2^20; 1000 */
-    float learning_rate;               /* finite, > 0; 0.001 */
-    float beta1, beta2, epsilon;       /* Adam; 0.9, 0.999, 1e-7 (added outside the root) */
-    double validation_fraction;        /* share of the images held out, in [0, 1); 0.1 */
-    int shuffle_buffer;                /* >= 1; 10000 */
-    uint64_t seed;                     /* 1 */
-} mnist_fast_config;
+/* Whether a network could be created with it. */
+MNIST_FAST_API mnist_fast_status mnist_fast_check_runtime(const mnist_fast_runtime *runtime, mnist_fast_error *error);
 
-/* Images: count * 784 bytes, rows from the top, 0 = background, 255 = ink. Labels: count bytes, 0 to 9. */
+/* ---- Images ---- */
+
+/* count images of 784 bytes each: rows from the top, 0 = background, 255 = ink. */
 typedef struct mnist_fast_images {
-    const uint8_t *pixels;
-    const uint8_t *labels; /* may be NULL where only a prediction is asked for */
+    const uint8_t *pixels; /* count * 784 */
+    const uint8_t *labels; /* count, each 0 to 9; may be NULL where only a prediction is asked for */
     size_t count;
 } mnist_fast_images;
 
-typedef struct mnist_fast_metrics {
-    double loss;     /* mean cross-entropy, natural logarithm */
-    double accuracy; /* share of images classified correctly, 0 to 1 */
-} mnist_fast_metrics;
+typedef enum mnist_fast_part { MNIST_FAST_TRAIN, MNIST_FAST_TEST } mnist_fast_part;
 
-/* What the report callback is told. */
-typedef struct mnist_fast_progress {
-    int epoch, epochs;  /* epoch counts from 1 */
-    int batch, batches; /* batch counts from 1; batch == batches once an epoch is complete and validated */
-    int epoch_done;     /* 1 once an epoch is complete and validated: the fields below are then valid */
-    double seconds;     /* of this epoch, validation included */
-    mnist_fast_metrics train, validation; /* train: the mean over the epoch's batches, each before its update;
-                                             validation: NaN when nothing is held out */
-    double images_per_second;             /* training images over seconds */
-} mnist_fast_progress;
+/* Reads {train,t10k}-{images-idx3,labels-idx1}-ubyte from a folder: with '-' or '.' before "idx", raw or .gz (the first
+ * that exists, raw before .gz). Every byte is checked. With labels == 0 no label file is read. The caller owns *images
+ * until mnist_fast_free_images; on failure it is zeroed. */
+MNIST_FAST_API mnist_fast_status mnist_fast_load_images(const char *folder, mnist_fast_part part, int labels,
+                                                        mnist_fast_images *images, mnist_fast_error *error);
+MNIST_FAST_API void mnist_fast_free_images(mnist_fast_images *images); /* accepts zeroed ones; leaves them zeroed */
 
-/* Called on the calling thread after every batch and every epoch; return nonzero to stop. */
-typedef int mnist_fast_progress_callback(const mnist_fast_progress *progress, void *user);
+/* zlib's crc32 over the pixels, then the labels: a fingerprint of the data for checkpoints. 0 for NULL. */
+MNIST_FAST_API uint32_t mnist_fast_images_crc32(const mnist_fast_images *images);
 
-MNIST_FAST_API void mnist_fast_default_config(mnist_fast_config *config);
+/* ---- Networks ---- */
 
-/* A fresh network: Glorot uniform weights from config->seed, zero biases. *network is NULL on failure. */
+/* What to train, and how. Start from mnist_fast_default_config. */
+typedef struct mnist_fast_config {
+    size_t size;                       /* sizeof(mnist_fast_config) */
+    int hidden[MNIST_FAST_MAX_HIDDEN]; /* units of each hidden layer, 1 to MNIST_FAST_MAX_UNITS */
+    int hidden_count;                  /* 1 to MNIST_FAST_MAX_HIDDEN; 3 layers of 500 */
+    int batch_size;                    /* images a step, 1 to MNIST_FAST_MAX_BATCH; 1000 */
+    float learning_rate;               /* finite, > 0; 0.001 */
+    float beta1, beta2, epsilon;       /* Adam (Kingma and Ba 2015): [0, 1), [0, 1), finite and >= 0; 0.9, 0.999, and
+                                          1e-7 added outside the root */
+    double validation_fraction;        /* of the images, held out: in [0, 1); 0.1 */
+    int shuffle_buffer;                /* images that it holds, >= 1; 10000 */
+    uint64_t seed;                     /* of all random numbers; 1 */
+} mnist_fast_config;
+
+/* Fills *config, of which the caller knows `size` bytes: mnist_fast_default_config(&config, sizeof config). */
+MNIST_FAST_API void mnist_fast_default_config(mnist_fast_config *config, size_t size);
+
+/* A network with its kernels, threads and working memory. */
+typedef struct mnist_fast mnist_fast;
+
+/* A fresh network: Glorot uniform weights (Glorot and Bengio 2010) from config->seed, zero biases. The caller owns
+ * *network until mnist_fast_free; it is NULL on failure. */
 MNIST_FAST_API mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
                                                    mnist_fast **network, mnist_fast_error *error);
 
-/* Read a network from a safetensors file; runtime may be NULL. *network is NULL on failure. */
-MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime,
-                                                 mnist_fast **network, mnist_fast_error *error);
+MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 
-/* Write the network to path: to a temporary beside it, synced, then renamed. The old file or the new one is there at
- * any instant. */
-MNIST_FAST_API mnist_fast_status mnist_fast_save(const mnist_fast *network, const char *path, mnist_fast_error *error);
+/* The configuration, of which the caller knows `size` bytes. */
+MNIST_FAST_API void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size);
 
-/* Train on images (with labels), as the config given to mnist_fast_create says, until the network has `epochs` epochs
- * behind it in all. Training goes on from where the network stands, so a larger number trains longer, and a stopped
- * training ends in the same bytes as one that was never stopped. report may be NULL. */
+/* Changes what the next training does; the hidden layers must stay. Where a value that decides the batches changes (batch
+ * size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. */
+MNIST_FAST_API mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config,
+                                                       mnist_fast_error *error);
+
+/* Where training is. */
+typedef struct mnist_fast_position {
+    int epoch;     /* complete epochs */
+    int batch;     /* batches done of the epoch that is under way */
+    uint64_t step; /* Adam steps in all */
+} mnist_fast_position;
+MNIST_FAST_API mnist_fast_position mnist_fast_get_position(const mnist_fast *network);
+
+/* Forgets the batches done of the epoch that is under way; for other images, of which they are no part. The weights stay
+ * as they are. */
+MNIST_FAST_API void mnist_fast_restart_epoch(mnist_fast *network);
+
+MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */
+MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
+MNIST_FAST_API size_t mnist_fast_parameter_count(const mnist_fast *network); /* weights and biases */
+
+/* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
+MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);
+
+/* ---- Training ---- */
+
+typedef struct mnist_fast_metrics {
+    double loss;     /* mean cross-entropy, natural logarithm */
+    double accuracy; /* share of the images classified correctly, 0 to 1 */
+} mnist_fast_metrics;
+
+/* What the progress callback is told. It belongs to the library and may grow at the end. */
+typedef struct mnist_fast_progress {
+    int epoch, epochs;  /* epoch counts from 1 */
+    int batch, batches; /* batch counts from 1; batch == batches once an epoch is complete and validated */
+    int epoch_done;     /* 1 once an epoch is complete and validated: the members below are then valid */
+    double seconds;     /* of the part of this epoch that this call trained, its validation included */
+    mnist_fast_metrics train, validation; /* train: the mean over the epoch's batches, each before its update;
+                                             validation: NaN when nothing is held out */
+    double images_per_second;             /* training images of that part over its seconds */
+} mnist_fast_progress;
+
+/* Called on the thread that called mnist_fast_train, after every batch and every epoch; return nonzero to stop. It may
+ * read the network (the getters, weights_crc32) and save it or a checkpoint; what would change or use its working
+ * memory (train, predict, evaluate, set_config) returns MNIST_FAST_BUSY, and mnist_fast_free must not be called. It
+ * must return: no longjmp, no exception. Other networks may be used freely. */
+typedef int mnist_fast_progress_callback(const mnist_fast_progress *progress, void *user);
+
+/* Train on images with labels, 1 to MNIST_FAST_MAX_IMAGES of them, as the configuration says, until the network has
+ * `epochs` epochs behind it in all. Training goes on from where the network is, so a larger number trains longer, and a
+ * stopped training ends in the same bytes as one that was never stopped. callback may be NULL; user is passed to it. */
 MNIST_FAST_API mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
-                                                  mnist_fast_progress_callback *report, void *user,
+                                                  mnist_fast_progress_callback *callback, void *user,
                                                   mnist_fast_error *error);
 
-/* Classify images->count images. digits: count bytes; probabilities: count * 10 floats, or NULL. */
+/* How many of `images` images are trained on and held out. fraction in [0, 1). */
+MNIST_FAST_API void mnist_fast_split_counts(size_t images, double fraction, size_t *train, size_t *validation);
+
+/* Where the time of training goes. */
+typedef struct mnist_fast_phase {
+    const char *name; /* lives for ever */
+    double seconds;   /* summed over the threads */
+    double flop;      /* dense-equivalent: as if no zero were skipped; 0 where there are no products */
+} mnist_fast_phase;
+
+/* Switches the timing of phases on (with all sums at 0) or off. Off at first. */
+MNIST_FAST_API void mnist_fast_set_profiling(mnist_fast *network, int on);
+
+/* Writes up to `count` phases of what was trained while timing was on; returns how many there are. phases may be NULL
+ * when count is 0. */
+MNIST_FAST_API size_t mnist_fast_get_profile(const mnist_fast *network, mnist_fast_phase *phases, size_t count);
+
+/* ---- Using it ---- */
+
+/* Classify images->count images, 0 or more. digits: count bytes, or NULL; probabilities: count * 10 floats, row-major,
+ * or NULL. */
 MNIST_FAST_API mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images,
                                                     uint8_t *digits, float *probabilities, mnist_fast_error *error);
 
-/* Loss and accuracy over labelled images. confusion may be NULL; else confusion[true][predicted] counts. */
+/* Loss and accuracy over 1 to MNIST_FAST_MAX_IMAGES labelled images. confusion may be NULL; else
+ * confusion[true][predicted] counts. */
 MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images,
                                                      mnist_fast_metrics *metrics,
                                                      uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES],
                                                      mnist_fast_error *error);
 
-/* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
-MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);
+/* ---- Files ----
+ *
+ * Models and checkpoints are safetensors files. They are written to a temporary file beside path, synced, then renamed:
+ * the old file or the new one is there at any instant. The same network gives the same bytes. A file over the limit of
+ * file sizes is an error where SIGXFSZ is ignored; otherwise that signal ends the process. */
 
-MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */
-MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
-MNIST_FAST_API size_t mnist_fast_parameter_count(const mnist_fast *network); /* weights and biases, counted */
+/* Read a network from a model, a checkpoint, or a safetensors file of another program with tensors 0.weight, 0.bias,
+ * 2.weight, ... as PyTorch's nn.Sequential names them. *network is NULL on failure. */
+MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime,
+                                                 mnist_fast **network, mnist_fast_error *error);
 
-MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
+/* Write the weights, the configuration and the complete epochs. */
+MNIST_FAST_API mnist_fast_status mnist_fast_save(const mnist_fast *network, const char *path, mnist_fast_error *error);
+
+/* Write all that mnist_fast_train needs to go on: Adam's moments and the position too. data_crc32 names the training
+ * images, for the reader to compare (mnist_fast_images_crc32). */
+MNIST_FAST_API mnist_fast_status mnist_fast_save_checkpoint(const mnist_fast *network, const char *path,
+                                                            uint32_t data_crc32, mnist_fast_error *error);
+
+/* Read what mnist_fast_save_checkpoint wrote; a model is refused. data_crc32 may be NULL. */
+MNIST_FAST_API mnist_fast_status mnist_fast_load_checkpoint(const char *path, const mnist_fast_runtime *runtime,
+                                                            mnist_fast **network, uint32_t *data_crc32,
+                                                            mnist_fast_error *error);
+
+/* Whether path could be written by the functions above, to be asked before a long training. Leaves nothing behind. */
+MNIST_FAST_API mnist_fast_status mnist_fast_check_writable(const char *path, mnist_fast_error *error);
 
 #ifdef __cplusplus
 }

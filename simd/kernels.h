@@ -2,15 +2,19 @@
  *
  * simd/scalar.c is the definition of every slot; each other instruction set gives the same bits.
  *
- * Layout. Every matrix of floats is stored in panels of 16 columns: element (i, j) stands at
+ * Layout. Every matrix of floats is stored in panels of 16 columns, the micro-panels of BLIS (Van Zee and van de Geijn
+ * 2015) with one width for all products: element (i, j) is at
  *     data[(j / 16) * stride + i * 16 + j % 16],
- * so that a row of a panel is one cache line and walking down a panel is walking through memory. data is 64-byte
- * aligned, stride (floats from a panel to the next) a multiple of 16. Columns beyond the last are zero.
+ * so that a row of a panel is one cache line and consecutive rows are consecutive in memory. data is 64-byte aligned,
+ * stride (floats from a panel to the next) a multiple of 16. Columns beyond the last are zero.
  *
- * The law of bits. An element of a product is ONE chain of fused multiply-adds, acc = fma(a, b, acc), in ascending
- * order of the summed index; a zero a may be skipped, because fma(0, b, acc) == acc, but for the sign of a zero, which
- * the epilogues therefore settle. Elementwise work uses only correctly rounded operations in the order that scalar.c
- * gives. flush(x) is x, or +0 where |x| < FLT_MIN: no gradient and no moment is ever denormal.
+ * Tiles. MR and NR are the rows and columns of the sums that a kernel holds in registers, as in BLIS. A kernel divides
+ * n rows into mf_ceil_div(n, MR) tiles of nearly equal height: mf_part_begin.
+ *
+ * The reproducibility contract. An element of a product is ONE chain of fused multiply-adds, acc = fma(a, b, acc), in
+ * ascending order of the summed index; a zero a may be skipped, because fma(0, b, acc) == acc, but for the sign of a
+ * zero, which the epilogues therefore set. Elementwise work uses only correctly rounded operations in the order that
+ * scalar.c gives. flush(x) is x, or +0 where |x| < FLT_MIN: no gradient and no moment is ever denormal.
  *
  * Row ranges are [begin, end). Kernels own no memory, take no locks and never fail. */
 #ifndef MF_KERNELS_H
@@ -24,48 +28,79 @@ enum {
     MF_PANEL = 16,       /* columns of a panel */
     MF_INPUTS = 784,     /* pixels of an image: inputs of the network */
     MF_CLASSES = 10,     /* its outputs */
-    MF_BLOCK_ROWS = 48,  /* output rows that one call of a sparse kernel covers at most */
-    MF_INDEX_AHEAD = 16, /* list entries that may be read, and their rows prefetched, beyond the last */
-    MF_MR_MAX = 8        /* the tallest tile of any instruction set */
+    MF_BLOCK_ROWS = 48,  /* output rows of one call that skips zeros, at most */
+    MF_INDEX_AHEAD = 16, /* entries that may be read, and their rows prefetched, after the last packed nonzero */
+    MF_MR_MAX = 8        /* the largest MR of any instruction set */
 };
+
+static inline int mf_ceil_div(int a, int b) /* a >= 0, b > 0 */
+{
+    return (a + b - 1) / b;
+}
+
+/* Where the part-th of `parts` nearly equal parts of [0, count) begins; part == parts gives count. */
+static inline int mf_part_begin(int count, int part, int parts)
+{
+    return (int)((long long)count * part / parts);
+}
 
 struct mf_matrix {
     float *data;
     size_t stride;
 };
 
-/* Where the left operand is not zero, for the tiles of one block of at most MF_BLOCK_ROWS output rows: of each
- * mr or less. Filled and read by the kernels of one instruction set; the memory is the caller's. depth is the
- * length of the sum. */
-struct mf_lists {
+/* Element (row, column). */
+static inline float *mf_at(struct mf_matrix matrix, int row, int column)
+{
+    return matrix.data + (size_t)(column / MF_PANEL) * matrix.stride + (size_t)row * MF_PANEL + column % MF_PANEL;
+}
+
+/* The stride of a matrix of so many rows. An odd number of cache lines keeps equal rows of neighbouring panels out of
+ * the same cache set. */
+static inline size_t mf_stride(int rows)
+{
+    return (size_t)(rows | 1) * MF_PANEL;
+}
+
+/* Zero skipping. Both structures hold, for each tile of at most MF_BLOCK_ROWS output rows, the terms of the sum that
+ * are not zero in every row of the tile, ascending. depth is the length of the whole sum. They are filled and read by
+ * the kernels of one instruction set; the memory is the caller's. */
+
+/* For the pixels: the terms with their values. */
+struct mf_packed_nonzeros {
     int depth;
-    int *count; /* of each tile */
-    /* lists of pixels */
-    int32_t *offset; /* tiles * depth + MF_INDEX_AHEAD: 16 * index, index ascending within a tile */
+    int *count;      /* of each tile: mf_ceil_div(MF_BLOCK_ROWS, MR) */
+    int32_t *offset; /* tiles * depth + MF_INDEX_AHEAD: 16 * term, where a row of the right operand begins */
     float *value;    /* MF_BLOCK_ROWS * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
-    /* lists of columns */
-    uint64_t *place; /* tiles * depth + 1: (where the column begins in x) << 32 | 16 * index, ascending */
+};
+
+/* For the columns of a matrix: the terms alone. */
+struct mf_nonzero_index {
+    int depth;
+    int *count;              /* of each tile */
+    uint64_t *packed_offset; /* tiles * depth + 1: (offset of the column in the matrix) << 32 | 16 * term */
 };
 
 /* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0. */
 struct mf_forward {
-    struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
-    const struct mf_lists *lists; /* of the columns of x; NULL: all terms. For the sparse kernel: of the pixels */
-    struct mf_matrix w;           /* (in, out) */
-    const float *bias;            /* column j at bias[(j / 16) * w.stride + j % 16] */
-    struct mf_matrix y;           /* (samples, out) */
-    int in, panels;               /* panels of the output: ceil(out / 16) */
+    struct mf_matrix x;                      /* (samples, in); not read by forward_sparse */
+    const struct mf_nonzero_index *index;    /* of the columns of x; NULL: all terms */
+    const struct mf_packed_nonzeros *packed; /* the pixels of the samples; read by forward_sparse alone */
+    struct mf_matrix w;                      /* (in, out) */
+    const float *bias;                       /* column j at bias[(j / 16) * w.stride + j % 16] */
+    struct mf_matrix y;                      /* (samples, out) */
+    int in, panels;                          /* panels of the output: ceil(out / 16) */
     bool relu;
 };
 
 /* dx = flush(dz · wᵀ) where h > 0, else 0. h is the output of the ReLU whose input gradient this is. */
 struct mf_input_gradient {
-    struct mf_matrix dz;          /* (samples, out) */
-    const struct mf_lists *lists; /* of its columns; NULL: all terms */
-    struct mf_matrix wt;          /* (out, in) */
-    struct mf_matrix h;           /* (samples, in) */
-    struct mf_matrix dx;          /* (samples, in) */
-    int out, panels;              /* panels of in */
+    struct mf_matrix dz;                  /* (samples, out) */
+    const struct mf_nonzero_index *index; /* of its columns; NULL: all terms */
+    struct mf_matrix wt;                  /* (out, in) */
+    struct mf_matrix h;                   /* (samples, in) */
+    struct mf_matrix dx;                  /* (samples, in) */
+    int out, panels;                      /* panels of in */
 };
 
 /* The constants of one step of Adam (Kingma and Ba 2015, with epsilon outside the root):
@@ -78,9 +113,9 @@ struct mf_adam {
 
 /* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v. */
 struct mf_weight_update {
-    struct mf_matrix x;           /* (samples, in); not read by the sparse kernel */
-    const struct mf_lists *lists; /* of these pixels; read by the sparse kernel alone */
-    struct mf_matrix dz;          /* (samples, out) */
+    struct mf_matrix x;                      /* (samples, in); not read by weight_update_sparse */
+    const struct mf_packed_nonzeros *packed; /* these pixels of all samples; read by weight_update_sparse alone */
+    struct mf_matrix dz;                     /* (samples, out) */
     int samples;
     struct mf_matrix w, m, v; /* (in, out), one stride */
     struct mf_adam adam;
@@ -101,29 +136,28 @@ struct mf_softmax {
 struct mf_kernels {
     const char *name;        /* "scalar", "avx2", "avx512", "neon" */
     bool (*supported)(void); /* by this CPU and its operating system */
-    int mr;                  /* rows and panels of the full register tile: what a plan of the work needs to know */
-    int nr_panels;
+    int mr, nr_panels;       /* MR, and NR / 16: the partition of the work follows them */
 
     /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. */
     void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);
 
-    /* Lists of the pixels with ink in any sample of a tile, for samples [begin, end), at most MF_BLOCK_ROWS. */
-    void (*pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists);
-    /* Lists of the samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_BLOCK_ROWS.
+    /* The pixels with ink in any sample of a tile, for samples [begin, end), at most MF_BLOCK_ROWS. */
+    void (*pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed);
+    /* The samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_BLOCK_ROWS.
      * Up to 16 bytes after the last pixel of the last sample may be read. */
-    void (*pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists);
+    void (*pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed);
 
-    /* Lists of the columns of x in which any sample of a tile is not zero, for samples [begin, end), at most
-     * MF_BLOCK_ROWS. x has less than 2^32 elements. */
-    void (*index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists);
+    /* The columns of x in which any sample of a tile is not zero, for samples [begin, end), at most MF_BLOCK_ROWS.
+     * x has less than 2^32 elements. */
+    void (*index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index);
 
     void (*forward)(const struct mf_forward *op, int begin, int end);               /* samples */
-    void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* the samples of the lists */
+    void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* those packed */
     void (*input_gradient)(const struct mf_input_gradient *op, int begin, int end); /* samples */
 
     /* Rows [begin, end) of w, within one panel of x (begin / 16 == (end - 1) / 16), panels [first, last) of w. */
     void (*weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last);
-    /* Rows [begin, end) are the pixels of the lists. */
+    /* Rows [begin, end) are the packed pixels. */
     void (*weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last);
     /* Row `row` of w is the bias: x is taken as 1 for every sample. */
     void (*bias_update)(const struct mf_weight_update *op, int row, int first, int last);

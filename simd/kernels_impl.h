@@ -29,8 +29,8 @@
 #define PASTE(a, b, c) PASTE_(a, b, c)
 #define NAME(operation) PASTE(mf_##operation, _, ISA)
 #define INLINE static inline __attribute__((always_inline))
-/* Arrays of vectors become registers only when every loop over them is unrolled; below -O3 the compiler wants to be
- * told. */
+/* Arrays of vectors become registers only when every loop over them is unrolled; the compiler needs this pragma below
+ * -O3. */
 #define UNROLL _Pragma("GCC unroll 16")
 
 enum { VECTORS = MF_PANEL / LANES }; /* of a panel */
@@ -41,15 +41,16 @@ enum source {
     SAMPLES, /* row r of the product is row r of a matrix; the sum runs along it */
     COLUMNS, /* row r of the product is column r of a matrix; the sum runs down the samples */
     ONES,    /* 1 for every term */
-    INDEXED,  /* as SAMPLES, but the terms of a list alone */
-    PACKED_NONZEROS   /* the terms of a list, which has their values too */
+    INDEXED, /* as SAMPLES, but only the terms of a nonzero index */
+    PACKED_NONZEROS /* only the terms of packed nonzeros, which hold the values too */
 };
 enum epilogue { FORWARD, INPUT_GRADIENT, WEIGHT_UPDATE };
 
 /* c(rows, panels) = a(rows, depth) · b(depth, panels), with what its epilogue needs. */
 struct product {
     struct mf_matrix a;
-    const struct mf_lists *lists;
+    const struct mf_nonzero_index *index;
+    const struct mf_packed_nonzeros *packed;
     struct mf_matrix b, c;
     int depth;
     const float *bias;
@@ -77,9 +78,9 @@ INLINE void adam(const struct mf_adam *c, vf sum, float *pw, float *pm, float *p
     v_store(pw, v_fma(v_set(-c->rate), step, v_load(pw)));
 }
 
-/* One tile of the output: `rows` rows from `row`, `panels` panels from `panel`; the list's number is `list`. */
+/* One tile of the output: `rows` rows from `row`, `panels` panels from `panel`; number `t` among those of the call. */
 INLINE void tile(const struct product *p, enum source source, enum epilogue epilogue, int rows, int panels, int row,
-                 int panel, int list)
+                 int panel, int t)
 {
     const int vectors = panels * VECTORS;
     const float *b = p->b.data + (size_t)panel * p->b.stride;
@@ -123,15 +124,15 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
         for (int k = 0; k < p->depth; k++, b += MF_PANEL)
             TERM(&one, 0, b);
     } else if (source == INDEXED) {
-        const uint64_t *place = p->lists->place + (size_t)list * p->depth;
+        const uint64_t *offset = p->index->packed_offset + (size_t)t * p->depth;
         const float *a = p->a.data + (size_t)row * MF_PANEL;
-        for (const uint64_t *end = place + p->lists->count[list]; place < end; place++)
-            TERM(a + (*place >> 32), MF_PANEL, b + (uint32_t)*place);
+        for (const uint64_t *end = offset + p->index->count[t]; offset < end; offset++)
+            TERM(a + (*offset >> 32), MF_PANEL, b + (uint32_t)*offset);
     } else {
-        const int32_t *offset = p->lists->offset + (size_t)list * p->depth;
-        const float *a = p->lists->value + (size_t)list * MR * p->depth;
-        for (int n = p->lists->count[list]; n > 0; n--, a += rows, offset++) {
-            /* the hardware can't foresee where a list goes: this line is worth 14% of the sparse kernels */
+        const int32_t *offset = p->packed->offset + (size_t)t * p->depth;
+        const float *a = p->packed->value + (size_t)t * MR * p->depth;
+        for (int n = p->packed->count[t]; n > 0; n--, a += rows, offset++) {
+            /* the hardware prefetcher does not follow these offsets: this takes 14% off the sparse kernels */
             UNROLL for (int j = 0; j < panels; j++)
                 __builtin_prefetch(b + (size_t)j * b_stride + offset[MF_INDEX_AHEAD]);
             TERM(a, 1, b + *offset);
@@ -141,13 +142,13 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
 
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int j = 0; j < vectors; j++) {
-            const size_t place = (size_t)(row + r) * MF_PANEL + j % VECTORS * LANES;
-            const size_t at = (size_t)(panel + j / VECTORS) * p->c.stride + place;
+            const size_t in_panel = (size_t)(row + r) * MF_PANEL + j % VECTORS * LANES;
+            const size_t at = (size_t)(panel + j / VECTORS) * p->c.stride + in_panel;
             if (epilogue == FORWARD) {
                 const vf z = sum[r][j] + v_set(0.0f), floor = v_set(p->floor); /* -0 becomes +0 */
                 v_store(p->c.data + at, v_select(v_greater(floor, z), floor, z));
             } else if (epilogue == INPUT_GRADIENT) {
-                const vf h = v_load(p->h.data + (size_t)(panel + j / VECTORS) * p->h.stride + place);
+                const vf h = v_load(p->h.data + (size_t)(panel + j / VECTORS) * p->h.stride + in_panel);
                 const vf floor = v_set(p->floor);
                 v_store(p->c.data + at, v_select(v_greater(h, floor), flush(sum[r][j]), floor));
             } else {
@@ -156,14 +157,14 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
         }
 }
 
-/* Panels [first, last) of one group of rows, by the widest tiles that fit; `list` as in tile(). */
+/* Panels [first, last) of one group of rows, by the widest tiles that fit; `t` as in tile(). */
 #define TILE_OF(n)                                                                                                     \
     case n:                                                                                                            \
         if (n <= MR)                                                                                            \
-            tile(p, source, epilogue, n, panels, row, panel, list);                                                    \
+            tile(p, source, epilogue, n, panels, row, panel, t);                                                    \
         break;
 INLINE void tile_of_rows(const struct product *p, enum source source, enum epilogue epilogue, int rows, int panels,
-                         int row, int panel, int list)
+                         int row, int panel, int t)
 {
     switch (rows) {
         TILE_OF(1)
@@ -183,7 +184,7 @@ INLINE void tile_of_rows(const struct product *p, enum source source, enum epilo
 INLINE void product(const struct product *p, enum source source, enum epilogue epilogue, int begin, int end, int first,
                     int last)
 {
-    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
+    const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     int panel = first;
     if (rows == 1)
         for (; panel + WIDE_PANELS <= last; panel += WIDE_PANELS)
@@ -194,7 +195,7 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
     while (panel < last) {
         const int panels = last - panel < NR_PANELS ? last - panel : NR_PANELS;
         for (int t = 0; t < tiles; t++) {
-            const int row = rows * t / tiles, next = rows * (t + 1) / tiles;
+            const int row = mf_part_begin(rows, t, tiles), next = mf_part_begin(rows, t + 1, tiles);
             if (panels == NR_PANELS)
                 tile_of_rows(p, source, epilogue, next - row, NR_PANELS, begin + row, panel, t);
 #if NR_PANELS > 2
@@ -213,9 +214,9 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
 static void NAME(forward)(const struct mf_forward *op, int begin, int end)
 {
     const struct product p = {
-        .a = op->x, .lists = op->lists, .b = op->w, .c = op->y, .depth = op->in, .bias = op->bias,
+        .a = op->x, .index = op->index, .b = op->w, .c = op->y, .depth = op->in, .bias = op->bias,
         .floor = op->relu ? 0.0f : -INFINITY};
-    if (op->lists)
+    if (op->index)
         product(&p, INDEXED, FORWARD, begin, end, 0, op->panels);
     else
         product(&p, SAMPLES, FORWARD, begin, end, 0, op->panels);
@@ -224,15 +225,15 @@ static void NAME(forward)(const struct mf_forward *op, int begin, int end)
 static void NAME(forward_sparse)(const struct mf_forward *op, int begin, int end)
 {
     const struct product p = {
-        .lists = op->lists, .b = op->w, .c = op->y, .depth = op->lists->depth, .bias = op->bias,
+        .packed = op->packed, .b = op->w, .c = op->y, .depth = op->packed->depth, .bias = op->bias,
         .floor = op->relu ? 0.0f : -INFINITY};
     product(&p, PACKED_NONZEROS, FORWARD, begin, end, 0, op->panels);
 }
 
 static void NAME(input_gradient)(const struct mf_input_gradient *op, int begin, int end)
 {
-    const struct product p = {.a = op->dz, .lists = op->lists, .b = op->wt, .c = op->dx, .depth = op->out, .h = op->h};
-    if (op->lists)
+    const struct product p = {.a = op->dz, .index = op->index, .b = op->wt, .c = op->dx, .depth = op->out, .h = op->h};
+    if (op->index)
         product(&p, INDEXED, INPUT_GRADIENT, begin, end, 0, op->panels);
     else
         product(&p, SAMPLES, INPUT_GRADIENT, begin, end, 0, op->panels);
@@ -241,7 +242,7 @@ static void NAME(input_gradient)(const struct mf_input_gradient *op, int begin, 
 INLINE struct product update_product(const struct mf_weight_update *op)
 {
     return (struct product){.a = op->x,
-                            .lists = op->lists,
+                            .packed = op->packed,
                             .b = op->dz,
                             .c = op->w,
                             .depth = op->samples,
@@ -268,14 +269,13 @@ static void NAME(bias_update)(const struct mf_weight_update *op, int row, int fi
     product(&p, ONES, WEIGHT_UPDATE, row, row + 1, first, last);
 }
 
-/* ---- Pixels: scaling, and the lists of those that are not zero ---- */
+/* ---- Pixels: scaling, and packing those that are not zero ---- */
 
 static void NAME(scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x)
 {
     for (int i = begin; i < end; i++)
         for (int k = 0; k < MF_INPUTS; k += LANES)
-            v_store(x.data + (size_t)(k / MF_PANEL) * x.stride + (size_t)i * MF_PANEL + k % MF_PANEL,
-                    v_pixels(pixels + (size_t)i * MF_INPUTS + k) / v_set(255.0f));
+            v_store(mf_at(x, i, k), v_pixels(pixels + (size_t)i * MF_INPUTS + k) / v_set(255.0f));
 }
 
 /* pixel / 255 of every pixel: a division for each would be most of the work of pack_samples. */
@@ -292,20 +292,20 @@ INLINE uint64_t eight(const uint8_t *pixels)
     return word;
 }
 
-static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
+static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed)
 {
-    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
+    const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     for (int t = 0; t < tiles; t++) {
-        const int row = rows * t / tiles, height = rows * (t + 1) / tiles - row;
+        const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *image = pixels + (size_t)(begin + row) * MF_INPUTS;
-        int32_t *offset = lists->offset + (size_t)t * lists->depth;
-        float *value = lists->value + (size_t)t * MR * lists->depth;
+        int32_t *offset = packed->offset + (size_t)t * packed->depth;
+        float *value = packed->value + (size_t)t * MR * packed->depth;
         int n = 0;
         for (int k = 0; k < MF_INPUTS; k += 8) {
             uint64_t ink = 0;
             for (int r = 0; r < height; r++)
                 ink |= eight(image + (size_t)r * MF_INPUTS + k);
-            for (int bit = 0; ink; ink >>= 8, bit += MF_PANEL) { /* without a branch on the pixel: it can't be foreseen */
+            for (int bit = 0; ink; ink >>= 8, bit += MF_PANEL) { /* branch-free: pixels are unpredictable */
                 offset[n] = k * MF_PANEL + bit;
                 n += (ink & 255) != 0;
             }
@@ -313,17 +313,17 @@ static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct
         for (int i = 0; i < n; i++)
             for (int r = 0; r < height; r++)
                 value[i * height + r] = scaled[image[(size_t)r * MF_INPUTS + offset[i] / MF_PANEL]];
-        lists->count[t] = n;
+        packed->count[t] = n;
     }
 }
 
 /* An element that is not +0 has a bit. */
-static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
 {
-    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
+    const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     for (int t = 0; t < tiles; t++) {
-        const int row = begin + rows * t / tiles, next = begin + rows * (t + 1) / tiles;
-        uint64_t *const first = lists->place + (size_t)t * lists->depth, *place = first;
+        const int row = begin + mf_part_begin(rows, t, tiles), next = begin + mf_part_begin(rows, t + 1, tiles);
+        uint64_t *const first = index->packed_offset + (size_t)t * index->depth, *offset = first;
         for (int k = 0; k < columns; k += MF_PANEL) {
             const size_t panel = (size_t)(k / MF_PANEL) * x.stride;
             _Alignas(64) int32_t any[MF_PANEL];
@@ -335,24 +335,24 @@ static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int 
             }
             const int width = columns - k < MF_PANEL ? columns - k : MF_PANEL;
             uint64_t here = (uint64_t)panel << 32 | (uint64_t)k * MF_PANEL;
-            for (int i = 0; i < width; i++, here += (uint64_t)1 << 32 | MF_PANEL) { /* without a branch, as above */
-                *place = here;
-                place += any[i] != 0;
+            for (int i = 0; i < width; i++, here += (uint64_t)1 << 32 | MF_PANEL) { /* branch-free, as above */
+                *offset = here;
+                offset += any[i] != 0;
             }
         }
-        lists->count[t] = (int)(place - first);
+        index->count[t] = (int)(offset - first);
     }
 }
 
-static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
+static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed)
 {
-    const int rows = end - begin, tiles = (rows + MR - 1) / MR;
+    const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     for (int t = 0; t < tiles; t++) {
-        const int row = rows * t / tiles, height = rows * (t + 1) / tiles - row;
+        const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *patch = pixels + begin + row;
         const uint64_t mine = ~(uint64_t)0 >> (64 - 8 * height);
-        int32_t *offset = lists->offset + (size_t)t * lists->depth;
-        float *value = lists->value + (size_t)t * MR * lists->depth;
+        int32_t *offset = packed->offset + (size_t)t * packed->depth;
+        float *value = packed->value + (size_t)t * MR * packed->depth;
         int n = 0;
         for (int i = 0; i < samples; i++) {
             offset[n] = i * MF_PANEL;
@@ -362,7 +362,7 @@ static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int
             for (int r = 0; r < height; r += LANES)
                 v_storeu(value + i * height + r,
                          v_pixels(patch + (size_t)(offset[i] / MF_PANEL) * MF_INPUTS + r) / v_set(255.0f));
-        lists->count[t] = n;
+        packed->count[t] = n;
     }
 }
 
@@ -476,10 +476,10 @@ static void NAME(softmax)(const struct mf_softmax *op, int begin, int end)
 {
     for (int i = begin; i < end; i += LANES) {
         const int count = end - i < LANES ? end - i : LANES;
-        const size_t place = (size_t)i * MF_PANEL;
+        const size_t first = (size_t)i * MF_PANEL;
         _Alignas(64) float lane[LANES] = {0}; /* labels on the way in, digits and losses on the way out */
         vf logit[MF_PANEL], p[MF_PANEL];
-        load_classes(op->logits.data + place, count, logit);
+        load_classes(op->logits.data + first, count, logit);
 
         vf largest = logit[0], digit = v_zero(), sum = v_zero();
         for (int c = 1; c < MF_CLASSES; c++) {
@@ -499,7 +499,7 @@ static void NAME(softmax)(const struct mf_softmax *op, int begin, int end)
         for (int c = MF_CLASSES; c < MF_PANEL; c++)
             p[c] = v_zero();
         if (op->probability.data)
-            store_classes(op->probability.data + place, count, p);
+            store_classes(op->probability.data + first, count, p);
         if (!op->labels)
             continue;
 
@@ -513,7 +513,7 @@ static void NAME(softmax)(const struct mf_softmax *op, int begin, int end)
             p[c] = flush((p[c] - v_select(match, v_set(1.0f), v_zero())) * v_set(op->scale));
         }
         if (op->gradient.data)
-            store_classes(op->gradient.data + place, count, p);
+            store_classes(op->gradient.data + first, count, p);
         if (op->loss) {
             v_store(lane, (logarithm(sum) - (right - largest)));
             memcpy(op->loss + i, lane, sizeof(float) * count);

@@ -2,14 +2,10 @@
 #include "kernels.h"
 #include "softmax_constants.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-static float *at(struct mf_matrix matrix, int row, int column)
-{
-    return matrix.data + (size_t)(column / MF_PANEL) * matrix.stride + (size_t)row * MF_PANEL + column % MF_PANEL;
-}
 
 static float flush(float x)
 {
@@ -25,68 +21,70 @@ static void mf_scale_scalar(const uint8_t *pixels, int begin, int end, struct mf
 {
     for (int i = begin; i < end; i++)
         for (int k = 0; k < MF_INPUTS; k++)
-            *at(x, i, k) = (float)pixels[(size_t)i * MF_INPUTS + k] / 255.0f;
+            *mf_at(x, i, k) = (float)pixels[(size_t)i * MF_INPUTS + k] / 255.0f;
 }
 
-/* Tiles here are one row tall, so a list is the non-zero elements of a row. */
-static void list_one(const uint8_t *pixels, size_t step, int tile, struct mf_lists *lists)
+/* Tiles are one row tall here: the non-zero elements of a row. */
+static void pack_row(const uint8_t *pixels, size_t step, int tile, struct mf_packed_nonzeros *packed)
 {
-    const size_t first = (size_t)tile * lists->depth;
+    const size_t first = (size_t)tile * packed->depth;
     int n = 0;
-    for (int k = 0; k < lists->depth; k++) {
+    for (int k = 0; k < packed->depth; k++) {
         const uint8_t pixel = pixels[k * step];
         if (pixel) {
-            lists->offset[first + n] = k * MF_PANEL;
-            lists->value[first + n] = (float)pixel / 255.0f;
+            packed->offset[first + n] = k * MF_PANEL;
+            packed->value[first + n] = (float)pixel / 255.0f;
             n++;
         }
     }
-    lists->count[tile] = n;
+    packed->count[tile] = n;
 }
 
-static void mf_pack_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_lists *lists)
+static void mf_pack_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed)
 {
     for (int i = begin; i < end; i++)
-        list_one(pixels + (size_t)i * MF_INPUTS, 1, i - begin, lists);
+        pack_row(pixels + (size_t)i * MF_INPUTS, 1, i - begin, packed);
 }
 
-static void mf_pack_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end, struct mf_lists *lists)
+static void mf_pack_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end,
+                                  struct mf_packed_nonzeros *packed)
 {
-    (void)samples; /* lists->depth says it too */
+    assert(samples == packed->depth);
+    (void)samples;
     for (int k = begin; k < end; k++)
-        list_one(pixels + k, MF_INPUTS, k - begin, lists);
+        pack_row(pixels + k, MF_INPUTS, k - begin, packed);
 }
 
-static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_lists *lists)
+static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
 {
     for (int i = begin; i < end; i++) {
         const int tile = i - begin;
         int n = 0;
         for (int k = 0; k < columns; k++)
-            if (*at(x, i, k) != 0.0f)
-                lists->place[(size_t)tile * lists->depth + n++] =
+            if (*mf_at(x, i, k) != 0.0f)
+                index->packed_offset[(size_t)tile * index->depth + n++] =
                     ((k / MF_PANEL * x.stride + k % MF_PANEL) << 32) | (uint64_t)(k * MF_PANEL);
-        lists->count[tile] = n;
+        index->count[tile] = n;
     }
 }
 
-/* sum + row i of a · column j of b: all terms, or those of list number `tile`. */
-static float chain(float sum, struct mf_matrix a, struct mf_matrix b, int depth, const struct mf_lists *lists, int tile,
-                   int i, int j)
+/* sum + row i of a · column j of b: all terms, or those of tile number `tile` of the index. */
+static float chain(float sum, struct mf_matrix a, struct mf_matrix b, int depth, const struct mf_nonzero_index *index,
+                   int tile, int i, int j)
 {
-    const int terms = lists ? lists->count[tile] : depth;
+    const int terms = index ? index->count[tile] : depth;
     for (int n = 0; n < terms; n++) {
-        const int k = lists ? (int)(uint32_t)lists->place[(size_t)tile * lists->depth + n] / MF_PANEL : n;
-        sum = fmaf(*at(a, i, k), *at(b, k, j), sum);
+        const int k = index ? (int)(uint32_t)index->packed_offset[(size_t)tile * index->depth + n] / MF_PANEL : n;
+        sum = fmaf(*mf_at(a, i, k), *mf_at(b, k, j), sum);
     }
     return sum;
 }
 
-static float chain_listed(float sum, const struct mf_lists *lists, int tile, const float *b)
+static float chain_packed(float sum, const struct mf_packed_nonzeros *packed, int tile, const float *b)
 {
-    const size_t first = (size_t)tile * lists->depth;
-    for (int n = 0; n < lists->count[tile]; n++)
-        sum = fmaf(lists->value[first + n], b[lists->offset[first + n]], sum);
+    const size_t first = (size_t)tile * packed->depth;
+    for (int n = 0; n < packed->count[tile]; n++)
+        sum = fmaf(packed->value[first + n], b[packed->offset[first + n]], sum);
     return sum;
 }
 
@@ -96,11 +94,11 @@ static void forward(const struct mf_forward *op, int begin, int end, bool sparse
         for (int j = 0; j < op->panels * MF_PANEL; j++) {
             float z = op->bias[(size_t)(j / MF_PANEL) * op->w.stride + j % MF_PANEL];
             if (sparse)
-                z = chain_listed(z, op->lists, i - begin, at(op->w, 0, j));
+                z = chain_packed(z, op->packed, i - begin, mf_at(op->w, 0, j));
             else
-                z = chain(z, op->x, op->w, op->in, op->lists, i - begin, i, j);
+                z = chain(z, op->x, op->w, op->in, op->index, i - begin, i, j);
             z = z + 0.0f; /* a chain without its zero terms may end in -0 where the whole one ends in +0 */
-            *at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
+            *mf_at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
         }
 }
 
@@ -118,15 +116,15 @@ static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int beg
 {
     for (int i = begin; i < end; i++)
         for (int j = 0; j < op->panels * MF_PANEL; j++) {
-            const float sum = chain(0.0f, op->dz, op->wt, op->out, op->lists, i - begin, i, j);
-            *at(op->dx, i, j) = *at(op->h, i, j) > 0.0f ? flush(sum) : 0.0f;
+            const float sum = chain(0.0f, op->dz, op->wt, op->out, op->index, i - begin, i, j);
+            *mf_at(op->dx, i, j) = *mf_at(op->h, i, j) > 0.0f ? flush(sum) : 0.0f;
         }
 }
 
 static void adam(const struct mf_weight_update *op, int row, int column, float sum)
 {
     const struct mf_adam *c = &op->adam;
-    float *w = at(op->w, row, column), *m = at(op->m, row, column), *v = at(op->v, row, column);
+    float *w = mf_at(op->w, row, column), *m = mf_at(op->m, row, column), *v = mf_at(op->v, row, column);
     const float g = flush(sum);
     *m = flush(fmaf(c->beta1, *m, c->gain1 * g));
     *v = flush(fmaf(c->beta2, *v, c->gain2 * (g * g)));
@@ -139,7 +137,7 @@ static void mf_weight_update_scalar(const struct mf_weight_update *op, int begin
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
             float sum = 0.0f;
             for (int i = 0; i < op->samples; i++)
-                sum = fmaf(*at(op->x, i, k), *at(op->dz, i, j), sum);
+                sum = fmaf(*mf_at(op->x, i, k), *mf_at(op->dz, i, j), sum);
             adam(op, k, j, sum);
         }
 }
@@ -148,7 +146,7 @@ static void mf_weight_update_sparse_scalar(const struct mf_weight_update *op, in
 {
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++)
-            adam(op, k, j, chain_listed(0.0f, op->lists, k - begin, at(op->dz, 0, j)));
+            adam(op, k, j, chain_packed(0.0f, op->packed, k - begin, mf_at(op->dz, 0, j)));
 }
 
 static void mf_bias_update_scalar(const struct mf_weight_update *op, int row, int first, int last)
@@ -156,7 +154,7 @@ static void mf_bias_update_scalar(const struct mf_weight_update *op, int row, in
     for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
         float sum = 0.0f;
         for (int i = 0; i < op->samples; i++)
-            sum = fmaf(1.0f, *at(op->dz, i, j), sum);
+            sum = fmaf(1.0f, *mf_at(op->dz, i, j), sum);
         adam(op, row, j, sum);
     }
 }
@@ -212,7 +210,7 @@ static float log_(float x)
 static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
 {
     for (int i = begin; i < end; i++) {
-        const float *logit = at(op->logits, i, 0);
+        const float *logit = mf_at(op->logits, i, 0);
         float largest = logit[0], digit = 0.0f, e[MF_CLASSES], sum = 0.0f;
         for (int c = 1; c < MF_CLASSES; c++)
             if (logit[c] > largest) {
@@ -227,10 +225,10 @@ static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
         for (int c = 0; c < MF_PANEL; c++) {
             const float p = c < MF_CLASSES ? e[c] / sum : 0.0f;
             if (op->probability.data)
-                *at(op->probability, i, c) = p;
+                *mf_at(op->probability, i, c) = p;
             if (op->labels && op->gradient.data) {
                 const float target = c == op->labels[i] ? 1.0f : 0.0f;
-                *at(op->gradient, i, c) = flush((p - target) * op->scale);
+                *mf_at(op->gradient, i, c) = flush((p - target) * op->scale);
             }
         }
         if (op->labels && op->loss)

@@ -15,7 +15,7 @@ struct mf_cpu {
 struct mf_cpu mf_cpu_read(void);
 
 /* The same for a machine whose /proc and /sys stand below root, where this process may run on processor i when
- * allowed[i] is true: what mf_cpu_read stands on, and what tests can give a made-up machine to. */
+ * allowed[i] is true: mf_cpu_read calls it, and tests give it a made-up machine. */
 struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int processors);
 
 /* The threads to use when none were asked for: OMP_NUM_THREADS when it is a number from 1 to 1024, else advised. */

@@ -1,6 +1,8 @@
 #include "evaluate.h"
 
 #include "base/error.h"
+#include "density.h"
+#include "images.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -29,8 +31,8 @@ void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uin
         if (outcome->loss)
             memcpy(outcome->loss + i, w->loss + row, rows * sizeof(float));
         for (int r = 0; outcome->probabilities && r < rows; r++)
-            memcpy(outcome->probabilities + (i + r) * MF_CLASSES,
-                   w->dy[n->layers - 1].data + (size_t)(row + r) * MF_PANEL, MF_CLASSES * sizeof(float));
+            memcpy(outcome->probabilities + (i + r) * MF_CLASSES, mf_at(w->dy[n->layers - 1], row + r, 0),
+                   MF_CLASSES * sizeof(float));
     }
     double flop = 0;
     for (int l = 0; l < n->layers; l++)
@@ -53,12 +55,12 @@ mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t
 static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *images, const struct mf_outcome *outcome,
                                       mnist_fast_error *error)
 {
-    if (!images || !images->pixels)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: none were given");
-    /* a team that is larger than the work only waits */
+    if (n->training)
+        return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
+    /* Threads of a team that is larger than the work only wait. */
     const size_t blocks = (images->count + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
     const int threads = blocks < (size_t)n->threads ? (int)blocks : n->threads;
-    const mnist_fast_status status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), error);
+    const mnist_fast_status status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), 0, error);
     if (status || !images->count)
         return status;
     const bool sparse = !n->dense && mf_skipping_pays(n, images);
@@ -75,6 +77,8 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
 mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images, uint8_t *digits,
                                      float *probabilities, mnist_fast_error *error)
 {
+    if (!network || !images || (images->count && !images->pixels))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: the network or the images are NULL");
     const struct mf_outcome outcome = {.digits = digits, .probabilities = probabilities};
     return evaluate_all(network, images, &outcome, error);
 }
@@ -83,6 +87,8 @@ mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_imag
                                       uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES],
                                       mnist_fast_error *error)
 {
+    if (!network || !metrics)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "evaluate: the network or metrics are NULL");
     mnist_fast_status status = mf_check_labels(images, error);
     if (status)
         return status;
@@ -104,15 +110,4 @@ done:
     free(outcome.digits);
     free(outcome.loss);
     return status;
-}
-
-mnist_fast_status mf_check_labels(const mnist_fast_images *images, mnist_fast_error *error)
-{
-    if (!images || !images->pixels || !images->labels || !images->count || images->count > INT32_MAX)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "images: expected 1 to %d images with labels", INT32_MAX);
-    for (size_t i = 0; i < images->count; i++)
-        if (images->labels[i] >= MNIST_FAST_CLASSES)
-            return mf_fail(error, MNIST_FAST_BAD_DATA, "label of image %zu: expected 0 to 9, found %d", i,
-                           images->labels[i]);
-    return MNIST_FAST_OK;
 }

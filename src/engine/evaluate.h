@@ -11,9 +11,6 @@ struct mf_outcome {
     float *probabilities; /* ten an image */
 };
 
-/* Images that can be learnt from or measured on: there are some, and every label is a digit. */
-mnist_fast_status mf_check_labels(const mnist_fast_images *images, mnist_fast_error *error);
-
 /* Rows that the workspace must have for a team of this many threads to evaluate. */
 int mf_evaluate_rows(int threads);
 

@@ -2,8 +2,7 @@
  *
  * A model holds the tensors that mf_tensor_describe names; its metadata holds the configuration, the seed and the
  * complete epochs. A checkpoint holds as well, for each tensor, Adam's moments NAME.exp_avg and NAME.exp_avg_sq, and
- * in the metadata the position and a fingerprint of the data. The same network gives the same bytes. A checksum in the
- * metadata covers the whole file, so that one wrong bit anywhere is found.
+ * in the metadata the position and a fingerprint of the data. The same network gives the same bytes.
  *
  * A file without that metadata, as PyTorch writes it, is read as a model: names and shapes tell its layers. */
 #ifndef MF_MODEL_FILE_H
@@ -11,24 +10,19 @@
 
 #include "network.h"
 
-/* What a checkpoint says about the run that wrote it, beside the weights, moments, configuration and position. */
-struct mf_checkpoint {
-    uint32_t data_crc32; /* of the training images and labels */
+struct mf_tensor_name {
+    char text[32];
 };
+struct mf_tensor_name mf_tensor_name(const mnist_fast *network, int tensor, enum mf_tensor_kind kind);
 
-/* Writes the network; with checkpoint also Adam's moments, the configuration and the position. Atomic: a unique
- * temporary beside path, fsync, rename, fsync of the folder. A file over the limit of file sizes is an error only where
- * SIGXFSZ is ignored, else the end of the process. */
-mnist_fast_status mf_model_write(const mnist_fast *network, const char *path, const struct mf_checkpoint *checkpoint,
+/* Writes the network; with data_crc32 a checkpoint. */
+mnist_fast_status mf_model_write(const mnist_fast *network, const char *path, const uint32_t *data_crc32,
                                  mnist_fast_error *error);
 
 /* Reads a network, with the configuration that the file holds (the default one where it holds none). From a checkpoint
- * the moments and the position are set as well; from a model the position has the complete epochs alone. With
- * checkpoint != NULL the file must be a checkpoint. On failure *network is NULL. */
-mnist_fast_status mf_model_read(const char *path, const mnist_fast_runtime *runtime, struct mf_checkpoint *checkpoint,
-                                mnist_fast **network, mnist_fast_error *error);
-
-/* Whether path can be written by mf_model_write: asked before the first epoch. Leaves nothing behind. */
-mnist_fast_status mf_model_writable(const char *path, mnist_fast_error *error);
+ * the moments and the position are set as well; from a model the position has the complete epochs alone. checkpoint:
+ * the file must be one. data_crc32: NULL, or set to that of a checkpoint. *network is written on success only. */
+mnist_fast_status mf_model_read(const char *path, const mnist_fast_runtime *runtime, bool checkpoint,
+                                uint32_t *data_crc32, mnist_fast **network, mnist_fast_error *error);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include "kernels.h"
 #include "mnist_fast.h"
+#include "profile.h"
+#include "runtime.h"
 
-enum { MF_MAX_LAYERS = MNIST_FAST_MAX_HIDDEN + 1, MF_MAX_BATCH = 1 << 20 };
+enum { MF_MAX_LAYERS = MNIST_FAST_MAX_HIDDEN + 1 };
 
 /* Parameters live packed in 16-column panels for their whole life; nothing is ever packed for a product. */
 struct mf_layer {
@@ -16,18 +18,18 @@ struct mf_layer {
     struct mf_matrix wt;      /* (out, in): a copy of w, transposed; not there for the first layer */
 };
 
-/* Where training stands. */
+/* Where training is, with the sums of the epoch that is under way. */
 struct mf_position {
     int epoch;     /* complete epochs */
-    int batch;     /* batches of the epoch that is under way */
+    int batch;     /* batches done of the epoch that is under way */
     uint64_t step; /* Adam steps in all */
-    double loss;   /* sums over the epoch that is under way */
+    double loss;
     uint64_t correct;
 };
 
-struct mf_profile;
 struct mf_workspace;
 
+/* The public handle. */
 struct mnist_fast {
     const struct mf_kernels *kernels;
     int threads;
@@ -38,13 +40,15 @@ struct mnist_fast {
     bool moments;                   /* false for a network that was read without Adam's moments */
     float *parameters;              /* one block of memory for every matrix above */
     size_t parameters_size;         /* floats */
-    struct mf_workspace *workspace; /* grows to the largest batch seen */
-    struct mf_profile *profile;     /* filled by mnist_fast_train; NULL: nothing is timed */
-    bool dense;                     /* never use lists, to measure and to test; the bits are the same */
+    struct mf_workspace *workspace; /* NULL, or what workspace.h made for the largest batch so far */
+    struct mf_profile profile;      /* of the trainings while profiling was on */
+    bool profiling;
+    bool training; /* its callback may not use the workspace */
+    bool dense;    /* never skip zeros, to measure and to test; the bits are the same */
 };
 
-/* Takes the memory for the layers that config names; every parameter is zero. */
-mnist_fast_status mf_network_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
+/* Takes the memory for the layers that config names; every parameter is zero. config has been checked. */
+mnist_fast_status mf_network_create(const mnist_fast_config *config, const struct mf_runtime *runtime,
                                     mnist_fast **network, mnist_fast_error *error);
 void mf_network_initialise(mnist_fast *network);         /* Glorot uniform from config.seed, zero biases */
 void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w */
@@ -54,7 +58,7 @@ struct mf_tensor {
     char name[24];
     int rows, columns; /* columns is 0 for a bias */
 };
-enum mf_tensor_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2 };
+enum mf_tensor_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2, MF_TENSOR_KINDS };
 int mf_tensor_count(const mnist_fast *network); /* 2 * layers */
 struct mf_tensor mf_tensor_describe(const mnist_fast *network, int tensor);
 size_t mf_tensor_size(const mnist_fast *network, int tensor);                                       /* elements */

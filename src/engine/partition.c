@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-/* Panels of a task, about: as many panels of the gradient stay in the L2 cache while the rows of the weights pass
- * them, so that the activations are fetched from farther away only once for all of them. */
+/* Panels of a task, about: as many panels of the gradient stay in the L2 cache for all rows of the
+ * weights, so that the activations are read from L3 only once for the group. */
 enum { TASK_PANELS = 4 };
 
-/* Beside its multiply-adds an element pays for Adam: a division, a root and three streams from memory. */
+/* Besides its multiply-adds an element costs an Adam step: a division, a root and three streams from memory. */
 enum { ADAM_COST = 32 };
 
 static int least(int a, int b)
@@ -25,8 +25,8 @@ static void add(struct mf_partition *partition, struct mf_task task, double term
     partition->count++;
 }
 
-/* Panels outside, rows inside: a group of panels of the gradient stays in the cache while the rows pass it. Lists the
- * other way round, because a list costs time to make. */
+/* Panels in the outer loop, rows in the inner one: a group of panels of the gradient stays in the cache for all rows.
+ * The sparse layer the other way round, because packing a block of pixels costs time. */
 static void add_layer(struct mf_partition *partition, const mnist_fast *network, int l, const double *density)
 {
     const struct mf_layer *layer = &network->layer[l];
@@ -45,7 +45,7 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
         if (!sparse)
             for (int begin = 0; begin < layer->in; begin += MF_PANEL)
                 add(partition, (struct mf_task){l, begin, least(begin + MF_PANEL, layer->in), first, last, 0}, samples);
-        /* one row cannot fill the arithmetic tasks: it takes about three times its multiply-adds */
+        /* one row cannot fill the arithmetic units: it takes about three times its multiply-adds */
         add(partition, (struct mf_task){l, layer->bias_row, layer->bias_row + 1, first, last, 0}, 3.0 * samples);
     }
 }

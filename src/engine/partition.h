@@ -5,12 +5,6 @@
 
 #include "network.h"
 
-/* The part-th of `parts` nearly equal parts of [0, count) begins here; part == parts gives count. */
-static inline int mf_share(int count, int part, int parts)
-{
-    return (int)((long long)count * part / parts);
-}
-
 /* Rows [begin, end) and panels [first, last) of a layer's weights, or of its bias row. */
 struct mf_task {
     int layer;
@@ -19,16 +13,16 @@ struct mf_task {
     double cost; /* fused multiply-adds that it takes, about */
 };
 
-/* The weight-gradient pass of one step. */
+/* The weight updates of one step. */
 struct mf_partition {
     struct mf_task *tasks;
     size_t count;
-    bool sparse; /* layer 0 by lists: its tasks are blocks of MF_BLOCK_ROWS pixels */
+    bool sparse; /* layer 0 skips pixels without ink: its tasks are blocks of MF_BLOCK_ROWS pixels */
 };
 
 enum { MF_PIXEL_BLOCKS = (MF_INPUTS + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS };
 
-/* density: for each block of pixels, the share of the samples on its lists; NULL: layer 0 is dense. */
+/* density: for each block of pixels, the share of the samples that a tile keeps; NULL: layer 0 is dense. */
 mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_PIXEL_BLOCKS],
                                     struct mf_partition *partition, mnist_fast_error *error);
 void mf_partition_free(struct mf_partition *partition); /* accepts a zeroed one */

@@ -1,13 +1,16 @@
-/* The epoch loop behind mnist_fast_train.
+/* The epoch loop of mnist_fast_train.
  *
- * One team of threads lives for the whole training. A step has two barriers: between the pass of the rows (forward and
- * input gradients: each thread carries its own samples, weights are only read) and the pass of the tasks (weight
- * gradients and Adam: each thread owns its part of the weights, samples are only read), and after it. */
+ * One team of threads lives for the whole training. A step has two barriers: after forward and input gradients
+ * (each thread has its own rows of the batch; weights are only read), and after the weight updates (each thread has its
+ * own part of the weights; activations are only read). */
 #include "adam.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/probes.h"
+#include "density.h"
 #include "evaluate.h"
-#include "io/dataset.h"
+#include "images.h"
+#include "sampler.h"
 
 #include <math.h>
 #include <omp.h>
@@ -15,11 +18,11 @@
 #include <string.h>
 
 /* What the team shares. Written by thread 0 between barriers, but for the results of each thread's own share. */
-struct run {
+struct training {
     mnist_fast *network;
     const mnist_fast_images *images;
     int epochs, batches;
-    mnist_fast_progress_callback *report;
+    mnist_fast_progress_callback *callback;
     void *user;
 
     struct mf_split split;
@@ -30,32 +33,34 @@ struct run {
 
     bool stop, diverged;
     double epoch_began;
+    int first_batch; /* of this epoch that this call trains: a resumed epoch has earlier ones */
     mnist_fast_progress progress;
 };
 
-static int batch_size(const struct run *run, int batch)
+static int batch_size(const struct training *run, int batch)
 {
     const size_t left = run->split.train_count - (size_t)batch * run->network->config.batch_size;
     return left < (size_t)run->network->config.batch_size ? (int)left : run->network->config.batch_size;
 }
 
-static void begin_epoch(struct run *run)
+static void begin_epoch(struct training *run)
 {
     const mnist_fast *n = run->network;
     mf_epoch_order(run->split.train, run->split.train_count, n->config.shuffle_buffer, n->config.seed,
                    n->position.epoch, run->buffer, run->order);
     mf_sort_batches(run->sort_keys, n->config.batch_size, run->buffer, run->order, run->split.train_count);
     run->epoch_began = mf_now();
+    run->first_batch = n->position.batch;
     MF_PROBE1(epoch_begin, n->position.epoch);
 }
 
-static void tell(struct run *run)
+static void tell(struct training *run)
 {
-    if (run->report && run->report(&run->progress, run->user))
+    if (run->callback && run->callback(&run->progress, run->user))
         run->stop = true;
 }
 
-static void report_batch(struct run *run)
+static void report_batch(struct training *run)
 {
     const struct mf_position *position = &run->network->position;
     run->progress = (mnist_fast_progress){
@@ -68,7 +73,7 @@ static void report_batch(struct run *run)
 }
 
 /* Sums of the batch, in ascending order of its samples; whether the loss is still a number. */
-static void count_batch(struct run *run, int samples)
+static void count_batch(struct training *run, int samples)
 {
     const struct mf_workspace *w = run->network->workspace;
     struct mf_position *position = &run->network->position;
@@ -83,11 +88,13 @@ static void count_batch(struct run *run, int samples)
     run->diverged = !isfinite(loss);
 }
 
-static void end_epoch(struct run *run)
+static void end_epoch(struct training *run)
 {
     struct mf_position *position = &run->network->position;
     MF_PROBE1(epoch_end, position->epoch);
     const double seconds = mf_now() - run->epoch_began, images = (double)run->split.train_count;
+    const double before = (double)run->first_batch * run->network->config.batch_size;
+    const double trained = before < images ? images - before : 0;
     run->progress = (mnist_fast_progress){
         .epoch = position->epoch + 1,
         .epochs = run->epochs,
@@ -97,7 +104,7 @@ static void end_epoch(struct run *run)
         .seconds = seconds,
         .train = {position->loss / images, (double)position->correct / images},
         .validation = {NAN, NAN},
-        .images_per_second = images / seconds,
+        .images_per_second = trained / seconds,
     };
     if (run->split.validation_count)
         run->progress.validation =
@@ -115,7 +122,7 @@ static void wait(struct mf_clock *clock)
     mf_clock_lap(clock, MF_PHASE_WAIT, 0);
 }
 
-static void run_thread(struct run *run, int thread, int threads, struct mf_clock *clock)
+static void run_thread(struct training *run, int thread, int threads, struct mf_clock *clock)
 {
     mnist_fast *n = run->network;
     const struct mf_position *position = &n->position;
@@ -136,8 +143,8 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
             const int samples = batch_size(run, batch);
             const struct mf_rows rows = {
                 .thread = thread,
-                .begin = mf_share(samples, thread, threads),
-                .end = mf_share(samples, thread + 1, threads),
+                .begin = mf_part_begin(samples, thread, threads),
+                .end = mf_part_begin(samples, thread + 1, threads),
                 .sparse = run->partition.sparse,
                 .labels = true,
                 .gradients = true,
@@ -173,8 +180,8 @@ static void run_thread(struct run *run, int thread, int threads, struct mf_clock
     }
 }
 
-/* Looks at the first training images: whether lists pay, and what the weight gradients will cost. */
-static mnist_fast_status make_partition(struct run *run, mnist_fast_error *error)
+/* Looks at the first training images: whether skipping zeros pays, and what the weight updates will cost. */
+static mnist_fast_status make_partition(struct training *run, mnist_fast_error *error)
 {
     mnist_fast *n = run->network;
     double density[MF_PIXEL_BLOCKS];
@@ -188,7 +195,7 @@ static mnist_fast_status make_partition(struct run *run, mnist_fast_error *error
     return mf_partition_make(n, sparse ? density : NULL, &run->partition, error);
 }
 
-static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
+static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
 {
     mnist_fast *n = run->network;
     const mnist_fast_config *config = &n->config;
@@ -213,22 +220,26 @@ static mnist_fast_status prepare(struct run *run, mnist_fast_error *error)
 #pragma omp parallel for num_threads(n->threads)
     for (size_t i = 0; i < run->images->count; i++)
         run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
-    status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, error);
+    status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, largest, error);
     return status ? status : make_partition(run, error);
 }
 
 mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
-                                   mnist_fast_progress_callback *report, void *user, mnist_fast_error *error)
+                                   mnist_fast_progress_callback *callback, void *user, mnist_fast_error *error)
 {
+    if (!network)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "network: is NULL");
+    if (network->training)
+        return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
     if (epochs < 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs: expected at least 0, found %d", epochs);
-    struct run run = {.network = network, .images = images, .epochs = epochs, .report = report, .user = user};
-    struct mf_profile *const profile = network->profile;
+    struct training run = {.network = network, .images = images, .epochs = epochs, .callback = callback, .user = user};
+    struct mf_profile *const profile = network->profiling ? &network->profile : NULL;
     mnist_fast_status status = prepare(&run, error);
     if (status)
         goto done;
 
-    const double began = mf_now();
+    network->training = true;
 #pragma omp parallel num_threads(network->threads)
     {
         struct mf_profile mine = {0};
@@ -239,8 +250,7 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
 #pragma omp critical
             mf_profile_add(profile, &mine);
     }
-    if (profile)
-        profile->wall += mf_now() - began;
+    network->training = false;
 
     const struct mf_position *position = &network->position;
     if (run.diverged)

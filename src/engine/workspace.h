@@ -11,14 +11,21 @@ struct mf_workspace {
     float *loss;
     struct mf_matrix x;                 /* (samples, 784): the scaled pixels, where they are dense */
     struct mf_matrix y[MF_MAX_LAYERS];  /* (samples, out) of each layer: outputs; of the last: logits */
-    struct mf_matrix dy[MF_MAX_LAYERS]; /* the same shapes: gradients before the activation */
-    int threads;
-    struct mf_lists *lists; /* [thread * layers + layer]: what is not zero in the input of the layer; see step.c */
-    void *memory;           /* one block for all of it */
+    struct mf_matrix dy[MF_MAX_LAYERS]; /* the same shapes: gradients before the activation; of the last, where there
+                                           are no gradients: the probabilities */
+    int depth;                          /* terms that packed has room for: the pixels, or the samples of a batch */
+    struct mf_packed_nonzeros *packed;  /* [thread]: of the block of rows, or of pixels, that the thread works on */
+    struct mf_nonzero_index *index;     /* [thread * layers + layer]: of the inputs of the layers but the first */
+    void *memory;                       /* one block for all of it */
 };
 
-/* Sees to it that network->workspace has room for this many samples at least; what was in it may be lost. */
-mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, mnist_fast_error *error);
+/* Makes network->workspace large enough for this many samples, batch of them in a step of training (0: none); what was
+ * in it may be lost. */
+mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, int batch, mnist_fast_error *error);
 void mf_workspace_free(struct mf_workspace *workspace); /* accepts NULL */
+
+/* Copies images order[begin..end) (order NULL: images begin..end) to the workspace's rows from `row`. */
+void mf_gather(struct mf_workspace *workspace, const mnist_fast_images *images, const uint32_t *order, size_t begin,
+               size_t end, int row);
 
 #endif

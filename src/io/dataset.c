@@ -1,7 +1,5 @@
-#include "dataset.h"
-
+/* mnist_fast_load_images: the four files of MNIST, or of a dataset like it, in a folder. */
 #include "base/error.h"
-#include "base/rng.h"
 #include "idx.h"
 
 #include <errno.h>
@@ -10,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { SIDE = 28 }; /* of an image */
+#include <zlib.h>
 
 #define ADVICE "run data/fetch, or name another folder"
 
@@ -41,178 +38,59 @@ static mnist_fast_status find(const char *folder, const char *part, const char *
                    part, stem, what, what + stem + 1);
 }
 
-mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct mf_dataset *dataset,
-                                  mnist_fast_error *error)
+mnist_fast_status mnist_fast_load_images(const char *folder, mnist_fast_part part, int with_labels,
+                                         mnist_fast_images *images, mnist_fast_error *error)
 {
-    memset(dataset, 0, sizeof *dataset);
-    const char *name = part == MF_TRAIN ? "train" : "t10k";
-    char images[PATH_MAX], labels[PATH_MAX];
+    if (!folder || !images || (part != MNIST_FAST_TRAIN && part != MNIST_FAST_TEST))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "load_images: the folder or images are NULL, or an unknown part");
+    const char *name = part == MNIST_FAST_TRAIN ? "train" : "t10k";
+    char image_path[PATH_MAX], label_path[PATH_MAX];
+    uint8_t *pixels = NULL, *labels = NULL;
+    size_t count = 0, label_count = 0;
     struct stat about;
-    if (stat(folder, &about) != 0) {
+    *images = (mnist_fast_images){0};
+    if (stat(folder, &about) != 0)
         return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: %s (expected a folder with %s-images-idx3-ubyte); " ADVICE,
                        folder, strerror(errno), name);
-    }
-    if (!S_ISDIR(about.st_mode)) {
+    if (!S_ISDIR(about.st_mode))
         return mf_fail(error, MNIST_FAST_BAD_FILE,
                        "%s: is not a folder (expected one with %s-images-idx3-ubyte); " ADVICE, folder, name);
-    }
-    mnist_fast_status status = find(folder, name, "images-idx3", images, error);
-    if (status) {
-        goto done;
-    }
-    status = find(folder, name, "labels-idx1", labels, error);
-    if (status) {
-        goto done;
-    }
-    status = mf_idx_read_images(images, &dataset->pixels, &dataset->count, error);
-    if (status) {
-        goto done;
-    }
-    size_t label_count;
-    status = mf_idx_read_labels(labels, &dataset->labels, &label_count, error);
-    if (status) {
-        goto done;
-    }
-    if (label_count != dataset->count) {
+
+    mnist_fast_status status = find(folder, name, "images-idx3", image_path, error);
+    if (!status && with_labels)
+        status = find(folder, name, "labels-idx1", label_path, error);
+    if (!status)
+        status = mf_idx_read_images(image_path, &pixels, &count, error);
+    if (!status && with_labels)
+        status = mf_idx_read_labels(label_path, &labels, &label_count, error);
+    if (!status && with_labels && label_count != count)
         status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: %zu images, but %zu labels in %s; take both from one dataset",
-                         images, dataset->count, label_count, labels);
-    }
-done:
+                         image_path, count, label_count, label_path);
     if (status) {
-        mf_dataset_free(dataset);
+        free(pixels);
+        free(labels);
+        return status;
     }
-    return status;
+    *images = (mnist_fast_images){.pixels = pixels, .labels = labels, .count = count};
+    return MNIST_FAST_OK;
 }
 
-void mf_dataset_free(struct mf_dataset *dataset)
+void mnist_fast_free_images(mnist_fast_images *images)
 {
-    free(dataset->pixels);
-    free(dataset->labels);
-    memset(dataset, 0, sizeof *dataset);
+    if (!images)
+        return;
+    free((void *)images->pixels);
+    free((void *)images->labels);
+    *images = (mnist_fast_images){0};
 }
 
-mnist_fast_status mf_split_make(uint64_t seed, size_t count, double share, struct mf_split *split,
-                                mnist_fast_error *error)
+uint32_t mnist_fast_images_crc32(const mnist_fast_images *images)
 {
-    memset(split, 0, sizeof *split);
-    if (count < 1 || count > INT32_MAX) {
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%zu images to split (expected 1 to %d)", count, INT32_MAX);
-    }
-    if (!(share >= 0 && share < 1)) {
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "a validation share of %g (expected 0 <= share < 1)", share);
-    }
-    size_t held = (size_t)((double)count * share + 0.5);
-    if (held >= count) {
-        held = count - 1;
-    }
-    mnist_fast_status status = MNIST_FAST_OK;
-    uint8_t *is_held = calloc(count, 1);
-    split->train = malloc(count * sizeof *split->train); /* holds the permutation first */
-    split->validation = malloc((held > 0 ? held : 1) * sizeof *split->validation);
-    if (!is_held || !split->train || !split->validation) {
-        status = mf_fail(error, MNIST_FAST_NO_MEMORY, "not enough memory to split %zu images", count);
-        goto done;
-    }
-    /* Fisher-Yates, which settles one place a step: the held-out images are the first ones, so it may stop there. */
-    uint32_t *permutation = split->train;
-    for (size_t i = 0; i < count; i++) {
-        permutation[i] = (uint32_t)i;
-    }
-    for (size_t i = 0; i < held; i++) {
-        const size_t j = i + mf_random_below(mf_random(seed, MF_STREAM_SPLIT, i), (uint32_t)(count - i));
-        const uint32_t drawn = permutation[j];
-        permutation[j] = permutation[i];
-        is_held[drawn] = 1;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (is_held[i]) {
-            split->validation[split->validation_count++] = (uint32_t)i;
-        } else {
-            split->train[split->train_count++] = (uint32_t)i;
-        }
-    }
-done:
-    free(is_held);
-    if (status) {
-        mf_split_free(split);
-    }
-    return status;
-}
-
-void mf_split_free(struct mf_split *split)
-{
-    free(split->train);
-    free(split->validation);
-    memset(split, 0, sizeof *split);
-}
-
-void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t seed, uint32_t epoch, uint32_t *buffer,
-                    uint32_t *order)
-{
-    size_t filled = size < count ? size : count;
-    memcpy(buffer, indices, filled * sizeof *buffer);
-    size_t next = filled;
-    uint32_t random[4];
-    for (size_t i = 0; i < count; i++) {
-        if (i % 4 == 0) {
-            mf_random_block(seed, MF_STREAM_ORDER + epoch, i / 4, random);
-        }
-        const uint32_t j = mf_random_below(random[i % 4], (uint32_t)filled);
-        order[i] = buffer[j];
-        if (next < count) {
-            buffer[j] = indices[next++];
-        } else {
-            buffer[j] = buffer[--filled];
-        }
-    }
-}
-
-/* The skew from the image's moments, as deslanting takes it away: the covariance of x and y over the variance of y. */
-static int skew_of(const uint8_t *pixels)
-{
-    int64_t ink = 0, x = 0, y = 0, xy = 0, yy = 0; /* integers, so that no rounding decides */
-    for (int row = 0; row < SIDE; row++) {
-        int sum = 0, moment = 0;
-        for (int column = 0; column < SIDE; column++) {
-            const int pixel = pixels[row * SIDE + column];
-            sum += pixel;
-            moment += pixel * column;
-        }
-        ink += sum;
-        x += moment;
-        y += (int64_t)sum * row;
-        xy += (int64_t)moment * row;
-        yy += (int64_t)sum * row * row;
-    }
-    const int64_t variance = ink * yy - y * y, covariance = ink * xy - x * y;
-    const int64_t upright = MF_SKEWS / 2, step = 10; /* the step is a tenth of a column a row */
-    if (variance == 0) {
-        return upright;
-    }
-    const int64_t skew = (step * covariance + upright * variance) / variance;
-    return skew < 0 ? 0 : skew < MF_SKEWS ? (int)skew : MF_SKEWS - 1;
-}
-
-uint8_t mf_sort_key(const uint8_t *pixels, uint8_t label)
-{
-    return (uint8_t)(label * MF_SKEWS + skew_of(pixels));
-}
-
-void mf_sort_batches(const uint8_t *sort_keys, size_t batch, uint32_t *buffer, uint32_t *order, size_t count)
-{
-    for (size_t begin = 0; begin < count; begin += batch) {
-        const size_t size = count - begin < batch ? count - begin : batch;
-        uint32_t *const part = order + begin;
-        size_t place[MF_SORT_KEYS + 1] = {0}; /* where the next image of each kind goes */
-        for (size_t i = 0; i < size; i++) {
-            place[sort_keys[part[i]] + 1]++;
-        }
-        for (int key = 0; key < MF_SORT_KEYS; key++) {
-            place[key + 1] += place[key];
-        }
-        for (size_t i = 0; i < size; i++) {
-            buffer[place[sort_keys[part[i]]]++] = part[i];
-        }
-        memcpy(part, buffer, size * sizeof *part);
-    }
+    uLong crc = crc32_z(0, NULL, 0);
+    if (images && images->pixels)
+        crc = crc32_z(crc, images->pixels, images->count * MNIST_FAST_PIXELS);
+    if (images && images->labels)
+        crc = crc32_z(crc, images->labels, images->count);
+    return (uint32_t)crc;
 }

@@ -2,13 +2,13 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "read.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -44,27 +44,6 @@ struct source {
     uint8_t input[1 << 15];
 };
 
-static mnist_fast_status read_file(const struct source *source, uint8_t *to, size_t size, size_t *got,
-                                   mnist_fast_error *error)
-{
-    *got = 0;
-    while (*got < size) {
-        const ssize_t n = read(source->file, to + *got, size - *got);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read: %s; check the disk", source->path,
-                           strerror(errno));
-        }
-        if (n == 0) {
-            break;
-        }
-        *got += (size_t)n;
-    }
-    return MNIST_FAST_OK;
-}
-
 static mnist_fast_status read_gzip(struct source *source, uint8_t *to, size_t size, size_t *got,
                                    mnist_fast_error *error)
 {
@@ -73,7 +52,8 @@ static mnist_fast_status read_gzip(struct source *source, uint8_t *to, size_t si
     while (*got < size) {
         if (stream->avail_in == 0) {
             size_t n;
-            const mnist_fast_status status = read_file(source, source->input, sizeof source->input, &n, error);
+            const mnist_fast_status status =
+                mf_read(source->file, source->path, source->input, sizeof source->input, &n, error);
             if (status) {
                 return status;
             }
@@ -117,7 +97,8 @@ static mnist_fast_status read_gzip(struct source *source, uint8_t *to, size_t si
 static mnist_fast_status source_read(struct source *source, uint8_t *to, size_t size, size_t *got,
                                      mnist_fast_error *error)
 {
-    return source->gzip ? read_gzip(source, to, size, got, error) : read_file(source, to, size, got, error);
+    return source->gzip ? read_gzip(source, to, size, got, error)
+                        : mf_read(source->file, source->path, to, size, got, error);
 }
 
 static mnist_fast_status source_open(struct source *source, const char *path, const struct kind *kind,
@@ -125,24 +106,15 @@ static mnist_fast_status source_open(struct source *source, const char *path, co
 {
     memset(source, 0, sizeof *source);
     source->path = path;
-    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-    source->file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    struct stat about;
-    if (source->file < 0 || fstat(source->file, &about) != 0) {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be opened: %s; check its path and permissions", path,
-                       strerror(errno));
-    }
-    if (!S_ISREG(about.st_mode)) {
-        return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: is %s (expected a file of %s); name a file", path,
-                       S_ISDIR(about.st_mode) ? "a directory" : "not a regular file", kind->name);
-    }
-    source->size = (uint64_t)about.st_size;
+    char what[32];
+    snprintf(what, sizeof what, "a file of %s", kind->name);
     uint8_t start[2];
     size_t got;
-    const mnist_fast_status status = read_file(source, start, sizeof start, &got, error);
-    if (status) {
+    mnist_fast_status status = mf_read_open(path, what, &source->file, &source->size, error);
+    if (!status)
+        status = mf_read(source->file, path, start, sizeof start, &got, error);
+    if (status)
         return status;
-    }
     if (lseek(source->file, 0, SEEK_SET) != 0) {
         return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read: %s; check the disk", path, strerror(errno));
     }

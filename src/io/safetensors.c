@@ -1,6 +1,7 @@
 #include "safetensors.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -13,18 +14,6 @@
 enum { MAX_HEADER = 1 << 20 };
 
 static const char metadata_key[] = "__metadata__";
-
-struct mf_printable mf_printable(const char *text)
-{
-    struct mf_printable printable;
-    size_t i = 0;
-    for (; i < sizeof printable.text - 1 && text[i] != '\0'; i++) {
-        const bool plain = text[i] >= ' ' && text[i] <= '~';
-        printable.text[i] = plain ? text[i] : '?';
-    }
-    printable.text[i] = '\0';
-    return printable;
-}
 
 mnist_fast_status mf_safetensors_length(const char *path, const uint8_t first[8], uint64_t file_size, size_t *length,
                                         mnist_fast_error *error)

@@ -31,10 +31,4 @@ void mf_safetensors_free(struct mf_safetensors *header); /* accepts zeroed ones;
 /* NULL: not there. */
 struct mf_safetensor *mf_safetensors_find(const struct mf_safetensors *header, const char *name);
 
-/* A name or value from a file as part of a message: short, and without control characters. */
-struct mf_printable {
-    char text[64];
-};
-struct mf_printable mf_printable(const char *text);
-
 #endif

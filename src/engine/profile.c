@@ -1,12 +1,12 @@
 #include "profile.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 const char *mf_phase_name(enum mf_phase phase)
 {
     static const char *const name[MF_PHASES] = {
         "gather",
-        "lists",
+        "nonzeros",
         "forward, layer 1",
         "forward, other layers",
         "softmax",
@@ -18,13 +18,6 @@ const char *mf_phase_name(enum mf_phase phase)
         "other",
     };
     return name[phase];
-}
-
-double mf_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 void mf_clock_start(struct mf_clock *clock, struct mf_profile *profile)

@@ -1,22 +1,9 @@
-/* The images: reading a folder, the split into training and validation, the order of an epoch. */
-#ifndef MF_DATASET_H
-#define MF_DATASET_H
+/* Which images a step trains on: the split into training and validation, the order of an epoch, the order in a batch.
+ */
+#ifndef MF_SAMPLER_H
+#define MF_SAMPLER_H
 
 #include "mnist_fast.h"
-
-enum mf_part { MF_TRAIN, MF_TEST };
-
-struct mf_dataset {
-    uint8_t *pixels; /* count * 784 */
-    uint8_t *labels; /* count */
-    size_t count;    /* 1 to 2^31 - 1 */
-};
-
-/* Reads {train,t10k}-{images-idx3,labels-idx1}-ubyte from folder: with '-' or '.' before "idx", raw or .gz (the first
- * that exists, raw before .gz). */
-mnist_fast_status mf_dataset_load(const char *folder, enum mf_part part, struct mf_dataset *dataset,
-                                  mnist_fast_error *error);
-void mf_dataset_free(struct mf_dataset *dataset); /* accepts zeroed and half-built ones; leaves it zeroed */
 
 /* Two disjoint sets of indices, each ascending, fixed by the seed for the whole run. */
 struct mf_split {

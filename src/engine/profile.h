@@ -2,18 +2,18 @@
 #ifndef MF_PROFILE_H
 #define MF_PROFILE_H
 
-#include "probes.h"
+#include "base/probes.h"
 
 #include <stddef.h>
 
 enum mf_phase {
     MF_PHASE_GATHER,         /* copying the batch together */
-    MF_PHASE_LISTS,          /* zero-skipping lists, or scaling where the images are dense */
+    MF_PHASE_NONZEROS,       /* packing and indexing the nonzeros, or scaling where the images are dense */
     MF_PHASE_FORWARD1,       /* the first layer */
     MF_PHASE_FORWARD,        /* the others */
     MF_PHASE_SOFTMAX,        /* with cross-entropy and its gradient */
     MF_PHASE_INPUT_GRADIENT, /* with the gradient of the ReLU */
-    MF_PHASE_WEIGHT_UPDATE1, /* the first layer, with its lists and Adam */
+    MF_PHASE_WEIGHT_UPDATE1, /* the first layer, with packing its nonzeros and Adam */
     MF_PHASE_WEIGHT_UPDATE,  /* the others, with Adam and the refresh of the transposed weights */
     MF_PHASE_EVALUATE,       /* validation and test, all of it */
     MF_PHASE_WAIT,           /* at barriers */
@@ -24,7 +24,6 @@ enum mf_phase {
 struct mf_profile {
     double seconds[MF_PHASES]; /* summed over threads */
     double flop[MF_PHASES];    /* dense-equivalent: as if no zero were skipped */
-    double wall;               /* seconds of the training */
 };
 
 const char *mf_phase_name(enum mf_phase phase);
@@ -35,7 +34,6 @@ struct mf_clock {
     double last;
 };
 
-double mf_now(void); /* seconds, monotonic */
 void mf_clock_start(struct mf_clock *clock, struct mf_profile *profile);
 void mf_clock_lap_(struct mf_clock *clock, enum mf_phase phase, double flop);
 void mf_profile_add(struct mf_profile *sum, const struct mf_profile *part);

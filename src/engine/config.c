@@ -1,0 +1,63 @@
+#include "config.h"
+
+#include "base/error.h"
+#include "base/sized.h"
+
+#include <math.h>
+
+static const mnist_fast_config defaults = {
+    .size = sizeof defaults,
+    .hidden = {500, 500, 500},
+    .hidden_count = 3,
+    .batch_size = 1000,
+    .learning_rate = 1e-3f,
+    .beta1 = 0.9f,
+    .beta2 = 0.999f,
+    .epsilon = 1e-7f,
+    .validation_fraction = 0.1,
+    .shuffle_buffer = 10000,
+    .seed = 1,
+};
+
+void mnist_fast_default_config(mnist_fast_config *config, size_t size)
+{
+    if (config)
+        mf_sized_write(config, size, &defaults, sizeof defaults);
+}
+
+static mnist_fast_status check(const mnist_fast_config *c, mnist_fast_error *error)
+{
+    if (c->hidden_count < 1 || c->hidden_count > MNIST_FAST_MAX_HIDDEN)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "hidden layers: expected 1 to %d, found %d",
+                       MNIST_FAST_MAX_HIDDEN, c->hidden_count);
+    for (int i = 0; i < c->hidden_count; i++)
+        if (c->hidden[i] < 1 || c->hidden[i] > MNIST_FAST_MAX_UNITS)
+            return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "units of hidden layer %d: expected 1 to %d, found %d",
+                           i + 1, MNIST_FAST_MAX_UNITS, c->hidden[i]);
+    if (c->batch_size < 1 || c->batch_size > MNIST_FAST_MAX_BATCH)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "batch size: expected 1 to %d, found %d", MNIST_FAST_MAX_BATCH,
+                       c->batch_size);
+    if (c->shuffle_buffer < 1)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "shuffle buffer: expected at least 1, found %d",
+                       c->shuffle_buffer);
+    if (!(c->learning_rate > 0) || !isfinite(c->learning_rate))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "learning rate: expected a positive number, found %g",
+                       (double)c->learning_rate);
+    if (!(c->beta1 >= 0 && c->beta1 < 1) || !(c->beta2 >= 0 && c->beta2 < 1))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "betas of Adam: expected 0 to less than 1, found %g and %g",
+                       (double)c->beta1, (double)c->beta2);
+    if (!(c->epsilon >= 0) || !isfinite(c->epsilon))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epsilon of Adam: expected a number of at least 0, found %g",
+                       (double)c->epsilon);
+    if (!(c->validation_fraction >= 0 && c->validation_fraction < 1))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "validation fraction: expected a number from 0 to less than 1, found %g",
+                       c->validation_fraction);
+    return MNIST_FAST_OK;
+}
+
+mnist_fast_status mf_config_read(const mnist_fast_config *from, mnist_fast_config *config, mnist_fast_error *error)
+{
+    const mnist_fast_status status = mf_sized_read("config", config, sizeof *config, from, error);
+    return status ? status : check(config, error);
+}

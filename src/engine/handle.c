@@ -1,0 +1,117 @@
+/* The functions of mnist_fast.h that make, describe and free a network. */
+#include "base/error.h"
+#include "base/sized.h"
+#include "config.h"
+#include "network.h"
+#include "workspace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist_fast_runtime *runtime,
+                                    mnist_fast **network, mnist_fast_error *error)
+{
+    if (!network)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "network: is NULL");
+    *network = NULL;
+    mnist_fast_config checked;
+    struct mf_runtime resolved;
+    mnist_fast_status status = mf_config_read(config, &checked, error);
+    if (!status)
+        status = mf_runtime_read(runtime, &resolved, error);
+    if (!status)
+        status = mf_network_create(&checked, &resolved, network, error);
+    if (!status)
+        mf_network_initialise(*network);
+    return status;
+}
+
+void mnist_fast_free(mnist_fast *network)
+{
+    if (!network)
+        return;
+    mf_workspace_free(network->workspace);
+    free(network->parameters);
+    free(network);
+}
+
+void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size)
+{
+    if (network && config)
+        mf_sized_write(config, size, &network->config, sizeof network->config);
+}
+
+mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config, mnist_fast_error *error)
+{
+    if (!network)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "network: is NULL");
+    if (network->training)
+        return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
+    mnist_fast_config new;
+    const mnist_fast_status status = mf_config_read(config, &new, error);
+    if (status)
+        return status;
+    mnist_fast_config *const old = &network->config;
+    if (new.hidden_count != old->hidden_count ||
+        memcmp(new.hidden, old->hidden, (size_t) new.hidden_count * sizeof *new.hidden) != 0)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "hidden layers: cannot be changed; create another network, or leave them as they are");
+    /* Half an epoch of other batches means nothing. */
+    if (new.batch_size != old->batch_size || new.shuffle_buffer != old->shuffle_buffer || new.seed != old->seed ||
+        new.validation_fraction != old->validation_fraction)
+        mnist_fast_restart_epoch(network);
+    *old = new;
+    return MNIST_FAST_OK;
+}
+
+mnist_fast_position mnist_fast_get_position(const mnist_fast *network)
+{
+    if (!network)
+        return (mnist_fast_position){0};
+    const struct mf_position *p = &network->position;
+    return (mnist_fast_position){.epoch = p->epoch, .batch = p->batch, .step = p->step};
+}
+
+void mnist_fast_restart_epoch(mnist_fast *network)
+{
+    if (network && !network->training)
+        network->position = (struct mf_position){.epoch = network->position.epoch, .step = network->position.step};
+}
+
+const char *mnist_fast_isa(const mnist_fast *network)
+{
+    return network ? network->kernels->name : NULL;
+}
+
+int mnist_fast_threads(const mnist_fast *network)
+{
+    return network ? network->threads : 0;
+}
+
+size_t mnist_fast_parameter_count(const mnist_fast *network)
+{
+    size_t sum = 0;
+    for (int t = 0; network && t < mf_tensor_count(network); t++)
+        sum += mf_tensor_size(network, t);
+    return sum;
+}
+
+void mnist_fast_set_profiling(mnist_fast *network, int on)
+{
+    if (!network || network->training)
+        return;
+    network->profiling = on;
+    if (on)
+        network->profile = (struct mf_profile){0};
+}
+
+size_t mnist_fast_get_profile(const mnist_fast *network, mnist_fast_phase *phases, size_t count)
+{
+    for (size_t i = 0; network && phases && i < count && i < MF_PHASES; i++)
+        phases[i] = (mnist_fast_phase){
+            .name = mf_phase_name((enum mf_phase)i),
+            .seconds = network->profile.seconds[i],
+            .flop = network->profile.flop[i],
+        };
+    return MF_PHASES;
+}

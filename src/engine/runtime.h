@@ -1,0 +1,16 @@
+/* How to compute: which kernels, on how many threads. */
+#ifndef MF_RUNTIME_H
+#define MF_RUNTIME_H
+
+#include "kernels.h"
+#include "mnist_fast.h"
+
+struct mf_runtime {
+    const struct mf_kernels *kernels;
+    int threads;
+};
+
+/* Resolves the caller's runtime (NULL: the defaults) on this machine. */
+mnist_fast_status mf_runtime_read(const mnist_fast_runtime *from, struct mf_runtime *runtime, mnist_fast_error *error);
+
+#endif
