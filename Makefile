@@ -117,7 +117,7 @@ $(BUILD)/command:
 # The program sees the public header alone.
 $(BUILD)/src/cli/%.o: src/cli/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/src/%.o: src/%.c $(BUILD)/command
 	@mkdir -p $(@D)

@@ -1,7 +1,6 @@
 #include "options.h"
 
-#include "base/error.h"
-#include "kernels.h"
+#include "program.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -11,67 +10,65 @@
 #include <string.h>
 
 enum {
-    TRAIN = 1 << MF_COMMAND_TRAIN,
-    EVALUATE = 1 << MF_COMMAND_EVALUATE,
-    PREDICT = 1 << MF_COMMAND_PREDICT,
-    INFO = 1 << MF_COMMAND_INFO,
+    TRAIN = 1 << CLI_COMMAND_TRAIN,
+    EVALUATE = 1 << CLI_COMMAND_EVALUATE,
+    PREDICT = 1 << CLI_COMMAND_PREDICT,
+    INFO = 1 << CLI_COMMAND_INFO,
     ALL = TRAIN | EVALUATE | PREDICT | INFO
 };
 
-#define FIELD(name) offsetof(struct mf_options, name)
+#define FIELD(name) offsetof(struct cli_options, name)
 
-const struct mf_option mf_option_table[MF_OPTIONS] = {
-    [MF_OPTION_THREADS] = {"threads", 't', MF_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, ALL, FIELD(threads), "0",
-                           "threads to compute with; 0: as many as make sense here"},
-    [MF_OPTION_ISA] = {"isa", 0, MF_TYPE_TEXT, "NAME", 0, 0, ALL, FIELD(isa), NULL,
-                       "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
-    [MF_OPTION_DATA] = {"data", 'd', MF_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data), NULL,
-                        "folder of the four MNIST files (default: data/ beside the program)"},
-    [MF_OPTION_MODEL] = {"model", 'm', MF_TYPE_TEXT, "FILE", 0, 0, EVALUATE | PREDICT, FIELD(model), NULL,
-                         "model to use, as --save wrote it"},
-    [MF_OPTION_EPOCHS] = {"epochs", 'e', MF_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(epochs), "5",
-                          "epochs to train, in all"},
-    [MF_OPTION_BATCH] = {"batch", 'b', MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(config.batch_size), "1000",
-                         "images a step"},
-    [MF_OPTION_HIDDEN] = {"hidden", 0, MF_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN, FIELD(config.hidden),
-                          "500,500,500", "units of each hidden layer"},
-    [MF_OPTION_LR] = {"lr", 0, MF_TYPE_RATE, "X", 0, 0, TRAIN, FIELD(config.learning_rate), "0.001",
-                      "learning rate of Adam"},
-    [MF_OPTION_SEED] = {"seed", 's', MF_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed), "1",
-                        "seed of all random numbers: one seed, one model"},
-    [MF_OPTION_VALIDATION] = {"validation", 0, MF_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
-                              "0.1", "share of the training images to hold out"},
-    [MF_OPTION_SHUFFLE_BUFFER] = {"shuffle-buffer", 0, MF_TYPE_INT, "N", 1, INT_MAX, TRAIN,
-                                  FIELD(config.shuffle_buffer), "10000", "images that the shuffle buffer holds"},
-    [MF_OPTION_SAVE] = {"save", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(save), NULL,
-                        "write the model here (safetensors)"},
-    [MF_OPTION_RESUME] = {"resume", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(resume), NULL,
-                          "go on from this checkpoint"},
-    [MF_OPTION_FORCE] = {"force", 0, MF_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(force), NULL,
-                         "go on even with other data or options"},
-    [MF_OPTION_CHECKPOINT] = {"checkpoint", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(checkpoint), NULL,
-                              "write checkpoints here, also when interrupted"},
-    [MF_OPTION_CHECKPOINT_EVERY] = {"checkpoint-every", 0, MF_TYPE_INT, "N", 1, 1000000, TRAIN, FIELD(checkpoint_every),
-                                    "1", "epochs from a checkpoint to the next"},
-    [MF_OPTION_LOG] = {"log", 0, MF_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(log), NULL, "write a CSV line an epoch"},
-    [MF_OPTION_JSON] = {"json", 0, MF_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(json), NULL,
-                        "print one JSON object a line instead of the table"},
-    [MF_OPTION_SHOW] = {"show", 0, MF_TYPE_FLAG, NULL, 0, 0, PREDICT, FIELD(show), NULL,
-                        "draw the images that are classified"},
-    [MF_OPTION_PROFILE] = {"profile", 0, MF_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(profile), NULL,
-                           "time, share and GFLOP/s of each phase of training"},
-    [MF_OPTION_QUIET] = {"quiet", 'q', MF_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(quiet), NULL,
-                         "print only the final results"},
-    [MF_OPTION_VERBOSE] = {"verbose", 'v', MF_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(verbose), NULL,
-                           "say more about what is done and why"},
-    [MF_OPTION_HELP] = {"help", 'h', MF_TYPE_FLAG, NULL, 0, 0, ALL, FIELD(help), NULL, "print this help"},
-    [MF_OPTION_VERSION] = {"version", 'V', MF_TYPE_FLAG, NULL, 0, 0, ALL, FIELD(version), NULL,
-                           "print version and build"},
+const struct cli_option cli_option_table[CLI_OPTIONS] = {
+    [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, ALL, FIELD(threads),
+                            "threads to compute with; 0: as many as make sense here"},
+    [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, ALL, FIELD(isa),
+                        "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
+    [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
+                         "folder of the four MNIST files (default: data/ beside the program)"},
+    [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXT, "FILE", 0, 0, EVALUATE | PREDICT, FIELD(model),
+                          "model to use, as --save wrote it"},
+    [CLI_OPTION_EPOCHS] = {"epochs", 'e', CLI_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(epochs),
+                           "epochs to train, in all"},
+    [CLI_OPTION_BATCH] = {"batch", 'b', CLI_TYPE_INT, "N", 1, MNIST_FAST_MAX_BATCH, TRAIN, FIELD(config.batch_size),
+                          "images a step"},
+    [CLI_OPTION_HIDDEN] = {"hidden", 0, CLI_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN,
+                           FIELD(config.hidden), "units of each hidden layer"},
+    [CLI_OPTION_LR] = {"lr", 0, CLI_TYPE_RATE, "X", 0, 0, TRAIN, FIELD(config.learning_rate), "learning rate of Adam"},
+    [CLI_OPTION_SEED] = {"seed", 's', CLI_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed),
+                         "seed of all random numbers: one seed, one model"},
+    [CLI_OPTION_VALIDATION] = {"validation", 0, CLI_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
+                               "share of the training images to hold out"},
+    [CLI_OPTION_SHUFFLE_BUFFER] = {"shuffle-buffer", 0, CLI_TYPE_INT, "N", 1, INT_MAX, TRAIN,
+                                   FIELD(config.shuffle_buffer), "images that the shuffle buffer holds"},
+    [CLI_OPTION_SAVE] = {"save", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(save),
+                         "write the model here (safetensors)"},
+    [CLI_OPTION_RESUME] = {"resume", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(resume),
+                           "go on from this checkpoint"},
+    [CLI_OPTION_FORCE] = {"force", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(force),
+                          "go on even with other data or options"},
+    [CLI_OPTION_CHECKPOINT] = {"checkpoint", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(checkpoint),
+                               "write checkpoints here, also when interrupted"},
+    [CLI_OPTION_CHECKPOINT_EVERY] = {"checkpoint-every", 0, CLI_TYPE_INT, "N", 1, 1000000, TRAIN,
+                                     FIELD(checkpoint_every), "epochs from a checkpoint to the next"},
+    [CLI_OPTION_LOG] = {"log", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(log), "write a CSV line an epoch"},
+    [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(json),
+                         "print one JSON object a line instead of the table"},
+    [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, PREDICT, FIELD(show),
+                         "draw the images that are classified"},
+    [CLI_OPTION_PROFILE] = {"profile", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(profile),
+                            "time, share and GFLOP/s of each phase of training"},
+    [CLI_OPTION_QUIET] = {"quiet", 'q', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(quiet),
+                          "print only the final results"},
+    [CLI_OPTION_VERBOSE] = {"verbose", 'v', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(verbose),
+                            "say more about what is done and why"},
+    [CLI_OPTION_HELP] = {"help", 'h', CLI_TYPE_FLAG, NULL, 0, 0, ALL, FIELD(help), "print this help"},
+    [CLI_OPTION_VERSION] = {"version", 'V', CLI_TYPE_FLAG, NULL, 0, 0, ALL, FIELD(version), "print version and build"},
 };
 
-const char *mf_command_name(enum mf_command command)
+const char *cli_command_name(enum cli_command command)
 {
-    static const char *const names[MF_COMMANDS] = {"train", "evaluate", "predict", "info"};
+    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "info"};
     return names[command];
 }
 
@@ -106,7 +103,7 @@ static bool read_double(const char *text, double *value)
     return starts_number(text) && end != text && !*end && isfinite(*value);
 }
 
-static bool read_layers(const char *text, const struct mf_option *option, mnist_fast_config *config)
+static bool read_layers(const char *text, const struct cli_option *option, mnist_fast_config *config)
 {
     config->hidden_count = 0;
     for (;;) {
@@ -121,51 +118,51 @@ static bool read_layers(const char *text, const struct mf_option *option, mnist_
     }
 }
 
-static mnist_fast_status wrong_value(const struct mf_option *option, const char *text, mnist_fast_error *error)
+static mnist_fast_status wrong_value(const struct cli_option *option, const char *text, mnist_fast_error *error)
 {
     char expected[128] = "";
     switch (option->type) {
-    case MF_TYPE_INT:
+    case CLI_TYPE_INT:
         snprintf(expected, sizeof expected, "a whole number from %d to %d", option->low, option->high);
         break;
-    case MF_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
-    case MF_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
-    case MF_TYPE_SHARE: snprintf(expected, sizeof expected, "a number from 0 to below 1"); break;
-    case MF_TYPE_LAYERS:
+    case CLI_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
+    case CLI_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
+    case CLI_TYPE_SHARE: snprintf(expected, sizeof expected, "a number from 0 to below 1"); break;
+    case CLI_TYPE_LAYERS:
         snprintf(expected, sizeof expected, "1 to %d whole numbers from %d to %d, separated by commas",
                  MNIST_FAST_MAX_HIDDEN, option->low, option->high);
         break;
-    case MF_TYPE_TEXT:
+    case CLI_TYPE_TEXT:
         snprintf(expected, sizeof expected, "a %s", strcmp(option->argument, "DIR") == 0 ? "folder" : "name");
         break;
-    case MF_TYPE_FLAG: break;
+    case CLI_TYPE_FLAG: break;
     }
-    return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: expected %s, found '%.80s'", option->name, expected, text);
+    return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: expected %s, found '%.80s'", option->name, expected, text);
 }
 
-static mnist_fast_status set_value(const struct mf_option *option, const char *text, struct mf_options *options,
+static mnist_fast_status set_value(const struct cli_option *option, const char *text, struct cli_options *options,
                                    mnist_fast_error *error)
 {
     void *field = (char *)options + option->field;
     bool good = true;
     switch (option->type) {
-    case MF_TYPE_FLAG: *(bool *)field = true; break;
-    case MF_TYPE_INT: {
+    case CLI_TYPE_FLAG: *(bool *)field = true; break;
+    case CLI_TYPE_INT: {
         char *end;
         good = read_int(text, '\0', option->low, option->high, field, &end);
         break;
     }
-    case MF_TYPE_SEED: good = read_seed(text, field); break;
-    case MF_TYPE_RATE: {
+    case CLI_TYPE_SEED: good = read_seed(text, field); break;
+    case CLI_TYPE_RATE: {
         double value;
         good = read_double(text, &value) && isfinite((float)value) && (float)value > 0;
         if (good)
             *(float *)field = (float)value;
         break;
     }
-    case MF_TYPE_SHARE: good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1; break;
-    case MF_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
-    case MF_TYPE_TEXT:
+    case CLI_TYPE_SHARE: good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1; break;
+    case CLI_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
+    case CLI_TYPE_TEXT:
         good = *text != '\0';
         *(const char **)field = text;
         break;
@@ -176,71 +173,105 @@ static mnist_fast_status set_value(const struct mf_option *option, const char *t
 /* Codes above every letter, so that getopt's answer is a letter or an option's index. */
 enum { LONG_CODE = 256 };
 
-static const struct mf_option *find_option(int code)
+static const struct cli_option *find_option(int code)
 {
-    if (code >= LONG_CODE && code < LONG_CODE + MF_OPTIONS)
-        return &mf_option_table[code - LONG_CODE];
-    for (int i = 0; i < MF_OPTIONS; i++)
-        if (code && mf_option_table[i].letter == code)
-            return &mf_option_table[i];
+    if (code >= LONG_CODE && code < LONG_CODE + CLI_OPTIONS)
+        return &cli_option_table[code - LONG_CODE];
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        if (code && cli_option_table[i].letter == code)
+            return &cli_option_table[i];
     return NULL;
+}
+
+/* Levenshtein's distance: letters to insert, remove or replace. */
+static size_t distance(const char *a, const char *b)
+{
+    enum { LONGEST = 32 };
+    const size_t rows = strlen(a), columns = strlen(b);
+    size_t row[LONGEST + 1];
+    if (rows > LONGEST || columns > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= rows; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= columns; j++) {
+            const size_t above = row[j], replaced = diagonal + (a[i - 1] != b[j - 1]);
+            const size_t shorter = (above < row[j - 1] ? above : row[j - 1]) + 1;
+            row[j] = replaced < shorter ? replaced : shorter;
+            diagonal = above;
+        }
+    }
+    return row[columns];
+}
+
+/* The option that was probably meant by "--word" or "--word=value"; NULL: none is near. */
+static const char *nearest_option(const char *word)
+{
+    char name[32];
+    if (strncmp(word, "--", 2) != 0)
+        return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *nearest = NULL;
+    size_t least = 3; /* at most two letters are wrong */
+    for (int i = 0; i < CLI_OPTIONS; i++) {
+        const size_t wrong = distance(name, cli_option_table[i].name);
+        if (wrong < least && wrong < strlen(name)) {
+            least = wrong;
+            nearest = cli_option_table[i].name;
+        }
+    }
+    return nearest;
 }
 
 static mnist_fast_status wrong_option(int code, const char *word, mnist_fast_error *error)
 {
-    const struct mf_option *option = find_option(optopt);
+    const struct cli_option *option = find_option(optopt);
     if (option && code == ':')
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: %s is missing", option->name, option->argument);
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: %s is missing", option->name, option->argument);
     if (option)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s takes no value", option->name);
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s takes no value", option->name);
     if (optopt)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "-%c: there is no such option", optopt);
-    return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%.80s: there is no such option, or more than one", word);
-}
-
-static mnist_fast_status check_isa(const char *source, const char *name, mnist_fast_error *error)
-{
-    if (mf_kernels_choose(name))
-        return MNIST_FAST_OK;
-    char runs[128] = "";
-    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
-        const size_t length = strlen(runs);
-        if ((*isa)->supported())
-            snprintf(runs + length, sizeof runs - length, "%s%s", length ? ", " : "", (*isa)->name);
-    }
-    return mf_fail(error, MNIST_FAST_NO_ISA, "%s: '%.80s' can't run here (this CPU runs: %s)", source, name, runs);
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "-%c: there is no such option", optopt);
+    const char *nearest = nearest_option(word);
+    if (nearest)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%.80s: there is no such option; did you mean --%s?", word,
+                        nearest);
+    return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%.80s: there is no such option, or more than one", word);
 }
 
 /* Takes the command off the operands, and checks what options and operands mean together. */
-static mnist_fast_status check_command(struct mf_options *options, mnist_fast_error *error)
+static mnist_fast_status check_command(struct cli_options *options, mnist_fast_error *error)
 {
     if (options->operand_count > 0) {
         const char *word = options->operands[0];
         int command = 0;
-        while (command < MF_COMMANDS && strcmp(word, mf_command_name(command)) != 0)
+        while (command < CLI_COMMANDS && strcmp(word, cli_command_name(command)) != 0)
             command++;
-        if (command == MF_COMMANDS)
-            return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
-                           "'%.80s': there is no such command (expected train, evaluate, predict or info)", word);
-        options->command = (enum mf_command)command;
+        if (command == CLI_COMMANDS)
+            return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                            "'%.80s': there is no such command (expected train, evaluate, predict or info)", word);
+        options->command = (enum cli_command)command;
         options->operands++;
         options->operand_count--;
     }
-    const char *name = mf_command_name(options->command);
-    for (int i = 0; i < MF_OPTIONS; i++)
-        if (options->given[i] && !(mf_option_table[i].commands & 1u << options->command))
-            return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s has no meaning for %s", mf_option_table[i].name, name);
-    const bool models = mf_option_table[MF_OPTION_MODEL].commands & 1u << options->command;
+    const char *name = cli_command_name(options->command);
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        if (options->given[i] && !(cli_option_table[i].commands & 1u << options->command))
+            return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s has no meaning for %s", cli_option_table[i].name,
+                            name);
+    const bool models = cli_option_table[CLI_OPTION_MODEL].commands & 1u << options->command;
     if (models && !options->model)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: --model FILE is missing", name);
-    if (options->command == MF_COMMAND_PREDICT && options->operand_count == 0)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: an image is missing (test:N for test image N)");
-    if (options->command != MF_COMMAND_PREDICT && options->operand_count > 0)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "'%.80s': %s takes no operand", options->operands[0], name);
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: --model FILE is missing", name);
+    if (options->command == CLI_COMMAND_PREDICT && options->operand_count == 0)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: an image is missing (test:N for test image N)");
+    if (options->command != CLI_COMMAND_PREDICT && options->operand_count > 0)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "'%.80s': %s takes no operand", options->operands[0], name);
     if (options->force && !options->resume)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--force has no meaning without --resume FILE");
-    if (options->given[MF_OPTION_CHECKPOINT_EVERY] && !options->checkpoint)
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "--checkpoint-every has no meaning without --checkpoint FILE");
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--force has no meaning without --resume FILE");
+    if (options->given[CLI_OPTION_CHECKPOINT_EVERY] && !options->checkpoint)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--checkpoint-every has no meaning without --checkpoint FILE");
     return MNIST_FAST_OK;
 }
 
@@ -250,26 +281,26 @@ static const char *environment(const char *name)
     return text && *text ? text : NULL;
 }
 
-mnist_fast_status mf_options_parse(int argc, char **argv, struct mf_options *options, mnist_fast_error *error)
+static void set_defaults(struct cli_options *options)
 {
-    *options = (struct mf_options){0};
-    mnist_fast_default_config(&options->config);
-    struct option longs[MF_OPTIONS + 1] = {0};
-    char letters[2 * MF_OPTIONS + 3] = "-:"; /* operands in their order, under POSIXLY_CORRECT too; no messages */
+    *options = (struct cli_options){.epochs = 5, .checkpoint_every = 1};
+    mnist_fast_default_config(&options->config, sizeof options->config);
+}
+
+mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *options, mnist_fast_error *error)
+{
+    set_defaults(options);
+    struct option longs[CLI_OPTIONS + 1] = {0};
+    char letters[2 * CLI_OPTIONS + 3] = "-:"; /* operands in their order, under POSIXLY_CORRECT too; no messages */
     char *letter = letters + strlen(letters);
-    for (int i = 0; i < MF_OPTIONS; i++) {
-        const struct mf_option *option = &mf_option_table[i];
+    for (int i = 0; i < CLI_OPTIONS; i++) {
+        const struct cli_option *option = &cli_option_table[i];
         longs[i] =
             (struct option){option->name, option->argument ? required_argument : no_argument, NULL, LONG_CODE + i};
         if (option->letter)
             *letter++ = option->letter;
         if (option->letter && option->argument)
             *letter++ = ':';
-        if (option->preset) {
-            const mnist_fast_status status = set_value(option, option->preset, options, error);
-            if (status != MNIST_FAST_OK)
-                return status;
-        }
     }
 
     options->operands = argv + (argc > 0);
@@ -281,32 +312,48 @@ mnist_fast_status mf_options_parse(int argc, char **argv, struct mf_options *opt
             options->operands[options->operand_count++] = optarg;
             continue;
         }
-        const struct mf_option *option = code == '?' || code == ':' ? NULL : find_option(code);
+        const struct cli_option *option = code == '?' || code == ':' ? NULL : find_option(code);
         if (!option)
             return wrong_option(code, argv[optind - 1], error);
         const mnist_fast_status status = set_value(option, optarg, options, error);
         if (status != MNIST_FAST_OK)
             return status;
-        options->given[option - mf_option_table] = true;
+        options->given[option - cli_option_table] = true;
         if (options->help || options->version)
             return MNIST_FAST_OK;
     }
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
 
-    const char *isa_source = "--isa";
-    if (!options->isa) {
-        isa_source = "MNIST_FAST_ISA";
-        options->isa = environment(isa_source);
-    }
     if (!options->data)
         options->data = environment("MNIST_FAST_DATA");
-    const mnist_fast_status status = check_command(options, error);
-    return status == MNIST_FAST_OK && options->isa ? check_isa(isa_source, options->isa, error) : status;
+    return check_command(options, error);
 }
 
-void mf_options_help(FILE *file)
+/* As a user would write it; nothing where there is none. */
+static void print_default(FILE *file, const struct cli_option *option, const struct cli_options *defaults)
 {
+    const void *field = (const char *)defaults + option->field;
+    switch (option->type) {
+    case CLI_TYPE_INT: fprintf(file, " (default %d)", *(const int *)field); break;
+    case CLI_TYPE_SEED: fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)field); break;
+    case CLI_TYPE_RATE: fprintf(file, " (default %g)", (double)*(const float *)field); break;
+    case CLI_TYPE_SHARE: fprintf(file, " (default %g)", *(const double *)field); break;
+    case CLI_TYPE_LAYERS:
+        fprintf(file, " (default ");
+        for (int i = 0; i < defaults->config.hidden_count; i++)
+            fprintf(file, "%s%d", i ? "," : "", defaults->config.hidden[i]);
+        fputc(')', file);
+        break;
+    case CLI_TYPE_TEXT:
+    case CLI_TYPE_FLAG: break;
+    }
+}
+
+void cli_options_help(FILE *file)
+{
+    struct cli_options defaults;
+    set_defaults(&defaults);
     fputs("Usage: mnist_fast [train] [OPTION]...\n"
           "       mnist_fast evaluate --model FILE [OPTION]...\n"
           "       mnist_fast predict --model FILE [OPTION]... test:N...\n"
@@ -328,8 +375,8 @@ void mf_options_help(FILE *file)
     };
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {
         fprintf(file, "\n%s:\n", groups[group].title);
-        for (int i = 0; i < MF_OPTIONS; i++) {
-            const struct mf_option *option = &mf_option_table[i];
+        for (int i = 0; i < CLI_OPTIONS; i++) {
+            const struct cli_option *option = &cli_option_table[i];
             if (option->commands != groups[group].commands)
                 continue;
             char left[64];
@@ -337,8 +384,7 @@ void mf_options_help(FILE *file)
                      option->argument ? option->argument : "");
             fprintf(file, "  %c%c%c %-21s %s", option->letter ? '-' : ' ', option->letter ? option->letter : ' ',
                     option->letter ? ',' : ' ', left, option->help);
-            if (option->preset)
-                fprintf(file, " (default %s)", option->preset);
+            print_default(file, option, &defaults);
             fputc('\n', file);
         }
     }

@@ -1,0 +1,57 @@
+/* `mnist_fast info` and `mnist_fast --version`. */
+#include "commands.h"
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What would compute, and what decided it. */
+static const char *chosen_isa(const struct cli_options *options, const char **why)
+{
+    const char *environment = getenv("MNIST_FAST_ISA");
+    *why = "--isa";
+    if (options->isa)
+        return options->isa;
+    *why = "MNIST_FAST_ISA";
+    if (environment && *environment)
+        return environment;
+    *why = "the best that runs here";
+    for (int i = 0; mnist_fast_isa_name(i); i++)
+        if (mnist_fast_isa_runnable(mnist_fast_isa_name(i)))
+            return mnist_fast_isa_name(i);
+    return "none";
+}
+
+void cli_version(void)
+{
+    char built[64];
+    const char *why;
+    cli_list_isas(built, sizeof built, false);
+    printf("mnist_fast %s\n", mnist_fast_version());
+    printf("Copyright (c) 2026 The mnist_fast authors. Licence: MIT. There is no warranty.\n");
+    printf("Built by %s, OpenMP %d, for %s; %s is chosen here.\n", cli_compiler, _OPENMP, built,
+           chosen_isa(&(struct cli_options){0}, &why));
+}
+
+int cli_info(const struct cli_options *options)
+{
+    char built[64], runs[64], threads[160];
+    const char *why;
+    mnist_fast_cpu cpu;
+    mnist_fast_get_cpu(&cpu, sizeof cpu);
+    cli_list_isas(built, sizeof built, false);
+    cli_list_isas(runs, sizeof runs, true);
+    cli_describe_threads(threads, sizeof threads);
+    printf("version    %s\n", mnist_fast_version());
+    printf("compiler   %s\n", cli_compiler);
+    printf("OpenMP     %d\n", _OPENMP);
+    printf("built in   %s\n", built);
+    printf("runs here  %s\n", runs);
+    const char *isa = chosen_isa(options, &why);
+    printf("choice     %s (%s)\n", isa, why);
+    if (options->threads > 0)
+        printf("threads    %d (--threads; %s)\n", options->threads, threads);
+    else
+        printf("threads    %d (%s)\n", cpu.default_threads, threads);
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* What every command uses: exit codes, messages, and the end of standard output. */
+#ifndef CLI_PROGRAM_H
+#define CLI_PROGRAM_H
+
+#include "mnist_fast.h"
+
+#include <stddef.h>
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 };
+
+double cli_seconds(void); /* since the program started */
+void cli_start(void);     /* first of all */
+
+/* Replaces what must not reach a terminal (control characters, bytes that are no part of valid UTF-8) with '?'. */
+void cli_make_printable(char *text);
+
+/* One line on standard error. */
+void cli_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_failed(const mnist_fast_error *error); /* the error as a message; returns CLI_FAILED */
+
+/* Writes the line into *error and returns status: `return cli_fail(error, MNIST_FAST_..., "...")`. */
+mnist_fast_status cli_fail(mnist_fast_error *error, mnist_fast_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Columns of the terminal behind a descriptor; 0: it is no terminal. */
+int cli_terminal_columns(int descriptor);
+
+/* Flushes and closes standard output, and returns what the program should exit with: code, unless the output was lost.
+ * A reader that has gone (as of `| head -1`) is no error to tell: 128 + SIGPIPE, without a message. */
+int cli_close_output(int code);
+
+#endif

@@ -1,0 +1,113 @@
+#include "session.h"
+
+#include "program.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#ifdef __clang__
+const char *const cli_compiler = __VERSION__;
+#else
+const char *const cli_compiler = "gcc " __VERSION__;
+#endif
+
+mnist_fast_runtime cli_runtime(const struct cli_options *options)
+{
+    mnist_fast_runtime runtime = MNIST_FAST_RUNTIME_INIT;
+    runtime.isa = options->isa;
+    runtime.threads = options->threads;
+    return runtime;
+}
+
+const char *cli_data_folder(const struct cli_options *options)
+{
+    static char folder[PATH_MAX + sizeof "data"];
+    if (options->data)
+        return options->data;
+    const ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    char *slash = NULL;
+    if (length > 0) {
+        folder[length] = '\0';
+        slash = strrchr(folder, '/');
+    }
+    if (slash) {
+        strcpy(slash + 1, "data");
+        if (access(folder, F_OK) == 0)
+            return folder;
+    }
+    return "data";
+}
+
+int cli_load_images(const struct cli_options *options, mnist_fast_part part, bool labels, mnist_fast_images *images)
+{
+    static bool noted;
+    const uLong mnist_labels = part == MNIST_FAST_TRAIN ? 0xba07e8ef : 0xee8604d9; /* zlib's crc32 of MNIST's labels */
+    const char *folder = cli_data_folder(options);
+    mnist_fast_error error;
+    if (mnist_fast_load_images(folder, part, labels, images, &error))
+        return cli_failed(&error);
+    if (!noted && images->labels && crc32_z(0, images->labels, images->count) != mnist_labels) {
+        noted = true;
+        cli_message("note: %s: another dataset than MNIST (its labels differ)", folder);
+    }
+    return CLI_DONE;
+}
+
+void cli_describe_threads(char *text, size_t size)
+{
+    mnist_fast_cpu cpu;
+    mnist_fast_get_cpu(&cpu, sizeof cpu);
+    char quota[48] = "no CPU quota";
+    if (cpu.quota > 0)
+        snprintf(quota, sizeof quota, "a CPU quota of %d", cpu.quota);
+    const char *omp = getenv("OMP_NUM_THREADS");
+    snprintf(text, size, "%d processor%s to run on, %d core%s, %s%s%.32s", cpu.processors,
+             cpu.processors == 1 ? "" : "s", cpu.cores, cpu.cores == 1 ? "" : "s", quota,
+             omp ? "; OMP_NUM_THREADS is " : "", omp ? omp : "");
+    cli_make_printable(text);
+}
+
+void cli_warn_of_threads(const mnist_fast *network)
+{
+    mnist_fast_cpu cpu;
+    mnist_fast_get_cpu(&cpu, sizeof cpu);
+    const int threads = mnist_fast_threads(network);
+    if (threads > cpu.processors)
+        cli_message("warning: %d threads on %d processor%s: this is slower, the result is the same", threads,
+                    cpu.processors, cpu.processors == 1 ? "" : "s");
+}
+
+void cli_describe_network(const mnist_fast_config *config, char *text, size_t size)
+{
+    int length = snprintf(text, size, "%d", MNIST_FAST_PIXELS);
+    for (int i = 0; i < config->hidden_count; i++)
+        length += snprintf(text + length, size - (size_t)length, "-%d", config->hidden[i]);
+    snprintf(text + length, size - (size_t)length, "-%d", MNIST_FAST_CLASSES);
+}
+
+void cli_top_three(const float probabilities[MNIST_FAST_CLASSES], int top[3])
+{
+    bool taken[MNIST_FAST_CLASSES] = {false};
+    for (int place = 0; place < 3; place++) {
+        int best = -1;
+        for (int i = 0; i < MNIST_FAST_CLASSES; i++)
+            if (!taken[i] && (best < 0 || probabilities[i] > probabilities[best]))
+                best = i;
+        top[place] = best;
+        taken[best] = true;
+    }
+}
+
+void cli_list_isas(char *text, size_t size, bool runnable)
+{
+    *text = '\0';
+    for (int i = 0; mnist_fast_isa_name(i); i++) {
+        const size_t length = strlen(text);
+        if (!runnable || mnist_fast_isa_runnable(mnist_fast_isa_name(i)))
+            snprintf(text + length, size - length, "%s%s", length ? " " : "", mnist_fast_isa_name(i));
+    }
+}

@@ -1,0 +1,31 @@
+/* What the commands share: how to compute, the data, the model. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "options.h"
+
+mnist_fast_runtime cli_runtime(const struct cli_options *options);
+
+/* Where the data is looked for: --data, MNIST_FAST_DATA, data/ beside the program, data/ in the current folder. */
+const char *cli_data_folder(const struct cli_options *options);
+
+/* Loads one part; says so where it is not MNIST itself. Returns CLI_DONE, or tells the error. */
+int cli_load_images(const struct cli_options *options, mnist_fast_part part, bool labels, mnist_fast_images *images);
+
+/* "2 processors to run on, 2 cores, no CPU quota": why there are so many threads. */
+void cli_describe_threads(char *text, size_t size);
+void cli_warn_of_threads(const mnist_fast *network); /* where they are more than the processors */
+
+/* "784-500-10" */
+void cli_describe_network(const mnist_fast_config *config, char *text, size_t size);
+
+/* The three most probable digits, best first. */
+void cli_top_three(const float probabilities[MNIST_FAST_CLASSES], int top[3]);
+
+/* The names of the instruction sets, separated by spaces: all that are built in, or those that run here. */
+void cli_list_isas(char *text, size_t size, bool runnable);
+
+/* How the program was compiled. */
+extern const char *const cli_compiler;
+
+#endif

@@ -1,0 +1,293 @@
+/* `mnist_fast train`: the whole pipeline. */
+#include "commands.h"
+#include "draw.h"
+#include "program.h"
+#include "progress.h"
+#include "session.h"
+#include "signals.h"
+#include "train_output.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct run {
+    struct cli_training training;
+    uint32_t data_crc32; /* for checkpoints */
+    struct cli_progress_bar bar;
+    FILE *log;
+    int checkpoint_epoch;         /* of the last checkpoint written by this run; 0: none */
+    mnist_fast_progress progress; /* the last that was told */
+    mnist_fast_status status;     /* of what the callback does besides training */
+    mnist_fast_error error;
+};
+
+static mnist_fast_status write_checkpoint(struct run *run)
+{
+    return mnist_fast_save_checkpoint(run->training.network, run->training.options->checkpoint, run->data_crc32,
+                                      &run->error);
+}
+
+static void end_epoch(struct run *run, const mnist_fast_progress *progress)
+{
+    struct cli_training *t = &run->training;
+    const struct cli_options *options = t->options;
+    t->seconds += progress->seconds;
+    cli_add_flop(t, progress->images_per_second * progress->seconds, (double)t->validation_count);
+    cli_progress_clear(&run->bar);
+    if (!options->quiet)
+        cli_print_epoch(t, progress);
+    if (run->log && !cli_log_epoch(run->log, progress))
+        run->status =
+            cli_fail(&run->error, MNIST_FAST_BAD_FILE, "%s: could not be written: %s", options->log, strerror(errno));
+    const bool due = progress->epoch % options->checkpoint_every == 0 || progress->epoch == progress->epochs;
+    if (!run->status && options->checkpoint && due) {
+        run->status = write_checkpoint(run);
+        if (!run->status)
+            run->checkpoint_epoch = progress->epoch;
+    }
+}
+
+static int on_progress(const mnist_fast_progress *progress, void *user)
+{
+    struct run *run = user;
+    run->progress = *progress;
+    if (progress->epoch_done)
+        end_epoch(run, progress);
+    else
+        cli_progress_show(&run->bar, progress);
+    return cli_caught_signal() != 0 || run->status;
+}
+
+/* Copies the value of an option between two configurations; whether it differed. */
+static bool copy_value(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config)
+{
+    const size_t size = option->type == CLI_TYPE_SEED    ? sizeof(uint64_t)
+                        : option->type == CLI_TYPE_SHARE ? sizeof(double)
+                        : option->type == CLI_TYPE_RATE  ? sizeof(float)
+                                                         : sizeof(int);
+    char *to = (char *)config + (option->field - offsetof(struct cli_options, config));
+    const char *value = (const char *)from + option->field;
+    if (memcmp(to, value, size) == 0)
+        return false;
+    memcpy(to, value, size);
+    return true;
+}
+
+/* Options that the user gave must be those of the checkpoint. With --force they take effect from here on, but for
+ * the shape of the network, which can't change. */
+static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
+{
+    static const enum cli_option_id ids[] = {CLI_OPTION_BATCH, CLI_OPTION_LR, CLI_OPTION_SEED, CLI_OPTION_VALIDATION,
+                                             CLI_OPTION_SHUFFLE_BUFFER};
+    const struct cli_options *options = run->training.options;
+    const mnist_fast_config *wanted = &options->config;
+    mnist_fast_config config;
+    mnist_fast_get_config(run->training.network, &config, sizeof config);
+    if (options->given[CLI_OPTION_HIDDEN] &&
+        (wanted->hidden_count != config.hidden_count ||
+         memcmp(wanted->hidden, config.hidden, (size_t)config.hidden_count * sizeof *config.hidden) != 0)) {
+        char expected[128], found[128];
+        cli_describe_network(wanted, expected, sizeof expected);
+        cli_describe_network(&config, found, sizeof found);
+        return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                        "%s: another network (expected %s, found %s); leave --hidden out", options->resume, expected,
+                        found);
+    }
+    if (run->data_crc32 != found_crc32) {
+        if (!options->force)
+            return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                            "%s: was trained on other data (expected crc32 %08x, found %08x); choose the data with "
+                            "--data, or go on all the same with --force",
+                            options->resume, run->data_crc32, found_crc32);
+        mnist_fast_restart_epoch(run->training.network);
+    }
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const struct cli_option *option = &cli_option_table[ids[i]];
+        if (options->given[ids[i]] && copy_value(option, options, &config) && !options->force)
+            return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                            "%s: was trained with another --%s; leave the option out, or change it with --force",
+                            options->resume, option->name);
+    }
+    return mnist_fast_set_config(run->training.network, &config, &run->error);
+}
+
+/* The network, fresh or from a checkpoint. */
+static mnist_fast_status make_network(struct run *run)
+{
+    struct cli_training *t = &run->training;
+    const struct cli_options *options = t->options;
+    const mnist_fast_runtime runtime = cli_runtime(options);
+    if (options->checkpoint || options->resume)
+        run->data_crc32 = mnist_fast_images_crc32(&t->train);
+    if (!options->resume)
+        return mnist_fast_create(&options->config, &runtime, &t->network, &run->error);
+    uint32_t found_crc32;
+    const mnist_fast_status status =
+        mnist_fast_load_checkpoint(options->resume, &runtime, &t->network, &found_crc32, &run->error);
+    return status ? status : check_resumed(run, found_crc32);
+}
+
+static int open_log(struct run *run)
+{
+    const char *path = run->training.options->log;
+    struct stat about;
+    run->log = fopen(path, run->training.options->resume ? "ae" : "we");
+    if (!run->log || fstat(fileno(run->log), &about) != 0) {
+        cli_message("%s: could not be opened for writing: %s", path, strerror(errno));
+        return CLI_FAILED;
+    }
+    if (about.st_size == 0)
+        cli_log_heading(run->log); /* a failure shows at the first flush */
+    return CLI_DONE;
+}
+
+/* All that must be there before the first step. */
+static int prepare(struct run *run)
+{
+    struct cli_training *t = &run->training;
+    const struct cli_options *options = t->options;
+    if (options->save && mnist_fast_check_writable(options->save, &run->error))
+        return cli_failed(&run->error);
+    if (options->checkpoint && mnist_fast_check_writable(options->checkpoint, &run->error))
+        return cli_failed(&run->error);
+    if (cli_load_images(options, MNIST_FAST_TRAIN, true, &t->train) ||
+        cli_load_images(options, MNIST_FAST_TEST, true, &t->test))
+        return CLI_FAILED;
+    if (make_network(run))
+        return cli_failed(&run->error);
+    mnist_fast_get_config(t->network, &t->config, sizeof t->config);
+    mnist_fast_set_profiling(t->network, options->profile);
+    mnist_fast_split_counts(t->train.count, t->config.validation_fraction, &t->train_count, &t->validation_count);
+    return options->log ? open_log(run) : CLI_DONE;
+}
+
+static void tell_verbose(const struct run *run)
+{
+    const struct cli_options *options = run->training.options;
+    const mnist_fast_position position = mnist_fast_get_position(run->training.network);
+    char threads[160];
+    cli_describe_threads(threads, sizeof threads);
+    cli_message("data: %s", cli_data_folder(options));
+    cli_message("threads: %s", threads);
+    cli_message("built by: %s", cli_compiler);
+    if (options->resume)
+        cli_message("%s: goes on after %d epochs, batch %d, step %llu", options->resume, position.epoch, position.batch,
+                    (unsigned long long)position.step);
+}
+
+static void warn(const struct run *run)
+{
+    const struct cli_training *t = &run->training;
+    const int epoch = mnist_fast_get_position(t->network).epoch;
+    cli_warn_of_threads(t->network);
+    if (t->train_count < (size_t)t->config.batch_size)
+        cli_message("warning: %zu images to train on are fewer than a batch of %d", t->train_count,
+                    t->config.batch_size);
+    if (t->options->resume && epoch >= t->options->epochs)
+        cli_message("note: %s: has %d epochs behind it already; --epochs %d trains on", t->options->resume, epoch,
+                    epoch + 1);
+}
+
+/* Draws one test image, with what the network makes of it. */
+static mnist_fast_status show_one(struct run *run)
+{
+    const struct cli_training *t = &run->training;
+    const size_t index = t->config.seed % t->test.count;
+    const mnist_fast_images image = {.pixels = t->test.pixels + index * MNIST_FAST_PIXELS, .count = 1};
+    float probabilities[MNIST_FAST_CLASSES];
+    uint8_t digit;
+    const mnist_fast_status status = mnist_fast_predict(t->network, &image, &digit, probabilities, &run->error);
+    if (status)
+        return status;
+    int top[3];
+    cli_top_three(probabilities, top);
+    char lines[4][64];
+    snprintf(lines[0], sizeof lines[0], "   test image %zu, a %d, is read as", index, t->test.labels[index]);
+    for (int i = 0; i < 3; i++)
+        snprintf(lines[i + 1], sizeof lines[i + 1], "     %d  %6.2f%%", top[i], 100 * (double)probabilities[top[i]]);
+    cli_draw_with_text(stdout, image.pixels, lines, 4);
+    return MNIST_FAST_OK;
+}
+
+static int stopped(struct run *run)
+{
+    const struct cli_options *options = run->training.options;
+    const int number = cli_caught_signal();
+    char kept[PATH_MAX + 64] = "; nothing was kept (--checkpoint FILE would)";
+    if (options->checkpoint) {
+        if (write_checkpoint(run))
+            return cli_failed(&run->error);
+        snprintf(kept, sizeof kept, "; go on with --resume %s", options->checkpoint);
+    }
+    cli_message("stopped by %s in epoch %d of %d, after batch %d of %d%s", cli_signal_name(number), run->progress.epoch,
+                run->progress.epochs, run->progress.batch, run->progress.batches, kept);
+    return CLI_SIGNAL + number;
+}
+
+/* Trains, and saves the model before anything else is printed: whoever reads the output may be gone. */
+static int train(struct run *run)
+{
+    struct cli_training *t = &run->training;
+    const struct cli_options *options = t->options;
+    mnist_fast_error error;
+    const mnist_fast_status status = mnist_fast_train(t->network, &t->train, options->epochs, on_progress, run, &error);
+    cli_progress_clear(&run->bar);
+    if (run->status)
+        return cli_failed(&run->error);
+    if (status == MNIST_FAST_STOPPED)
+        return stopped(run);
+    if (status) {
+        cli_failed(&error);
+        if (run->checkpoint_epoch > 0)
+            cli_message("note: %s: holds epoch %d", options->checkpoint, run->checkpoint_epoch);
+        return CLI_FAILED;
+    }
+    if (options->save && mnist_fast_save(t->network, options->save, &run->error))
+        return cli_failed(&run->error);
+    return cli_caught_signal() ? stopped(run) : CLI_DONE; /* a signal after the last batch */
+}
+
+static int test(struct run *run)
+{
+    struct cli_training *t = &run->training;
+    const struct cli_options *options = t->options;
+    if (mnist_fast_evaluate(t->network, &t->test, &t->tested, NULL, &run->error))
+        return cli_failed(&run->error);
+    const int code = cli_print_summary(t);
+    if (!options->quiet && !options->json && show_one(run))
+        return cli_failed(&run->error);
+    if (options->profile)
+        cli_print_profile(t);
+    return code;
+}
+
+int cli_train(const struct cli_options *options)
+{
+    struct run run = {.training.options = options};
+    struct cli_training *t = &run.training;
+    int code = prepare(&run);
+    if (code == CLI_DONE) {
+        warn(&run);
+        if (options->verbose)
+            tell_verbose(&run);
+        cli_catch_signals();
+        if (!options->quiet)
+            cli_print_start(t);
+        cli_progress_open(&run.bar, !options->quiet);
+        code = train(&run);
+        cli_release_signals();
+    }
+    if (code == CLI_DONE)
+        code = test(&run);
+    if (run.log && fclose(run.log) != 0 && code == CLI_DONE) {
+        cli_message("%s: could not be written: %s", options->log, strerror(errno));
+        code = CLI_FAILED;
+    }
+    mnist_fast_free(t->network);
+    mnist_fast_free_images(&t->train);
+    mnist_fast_free_images(&t->test);
+    return code;
+}

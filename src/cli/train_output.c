@@ -1,0 +1,166 @@
+#include "train_output.h"
+
+#include "json.h"
+#include "program.h"
+#include "session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void cli_add_flop(struct cli_training *training, double trained, double validated)
+{
+    const mnist_fast_config *config = &training->config;
+    double in = MNIST_FAST_PIXELS;
+    for (int i = 0; i <= config->hidden_count; i++) {
+        const double out = i < config->hidden_count ? config->hidden[i] : MNIST_FAST_CLASSES;
+        training->flop += 2 * in * out * (trained * (i == 0 ? 2 : 3) + validated);
+        in = out;
+    }
+}
+
+static json_t *start_event(const struct cli_training *t)
+{
+    const mnist_fast_config *config = &t->config;
+    json_t *hidden = json_array();
+    for (int i = 0; i < config->hidden_count; i++)
+        json_array_append_new(hidden, json_integer(config->hidden[i]));
+    /* JSON's integers are signed in most readers: a larger seed is a string. */
+    json_t *seed = config->seed <= INT64_MAX ? json_integer((json_int_t)config->seed)
+                                             : json_sprintf("%llu", (unsigned long long)config->seed);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:o, s:i, s:s}", "event", "start",
+                     "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "threads",
+                     mnist_fast_threads(t->network), "seed", seed, "parameters",
+                     (json_int_t)mnist_fast_parameter_count(t->network), "train_size", (json_int_t)t->train_count,
+                     "validation_size", (json_int_t)t->validation_count, "test_size", (json_int_t)t->test.count,
+                     "epochs", t->options->epochs, "batch", config->batch_size, "learning_rate",
+                     cli_json_float(config->learning_rate), "hidden", hidden, "shuffle_buffer", config->shuffle_buffer,
+                     "data", cli_data_folder(t->options));
+}
+
+/* The columns of the table that a terminal has room for; a file gets all. */
+enum { WIDE_TABLE = 64 };
+static bool narrow(void)
+{
+    const int columns = cli_terminal_columns(STDOUT_FILENO);
+    return columns > 0 && columns < WIDE_TABLE;
+}
+
+int cli_print_start(const struct cli_training *t)
+{
+    const mnist_fast_config *config = &t->config;
+    if (t->options->json)
+        return cli_json_print(start_event(t));
+    char layers[128];
+    cli_describe_network(config, layers, sizeof layers);
+    const char *between = narrow() ? ",\n            " : ", ";
+    const int threads = mnist_fast_threads(t->network);
+    printf("mnist_fast %s\n\n", mnist_fast_version());
+    printf("  images    %zu to train%s%zu to validate%s%zu to test\n", t->train_count, between, t->validation_count,
+           between, t->test.count);
+    printf("  network   %s%s%zu parameters\n", layers, between, mnist_fast_parameter_count(t->network));
+    printf("  training  batches of %d%slearning rate %g%sseed %llu\n", config->batch_size, between,
+           (double)config->learning_rate, between, (unsigned long long)config->seed);
+    printf("  machine   %s, %d thread%s\n\n", mnist_fast_isa(t->network), threads, threads == 1 ? "" : "s");
+    if (mnist_fast_get_position(t->network).epoch < t->options->epochs)
+        fputs(narrow() ? "            validation\n"
+                         "  epoch    loss  accuracy  seconds\n"
+                       : "             training           validation\n"
+                         "  epoch    loss  accuracy     loss  accuracy   seconds  images/s\n",
+              stdout);
+    fflush(stdout);
+    return CLI_DONE;
+}
+
+int cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p)
+{
+    if (t->options->json)
+        return cli_json_print(
+            json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "epoch", "epoch", p->epoch, "seconds",
+                      cli_json_real(p->seconds), "train_loss", cli_json_real(p->train.loss), "train_accuracy",
+                      cli_json_real(p->train.accuracy), "validation_loss", cli_json_real(p->validation.loss),
+                      "validation_accuracy", cli_json_real(p->validation.accuracy), "images_per_second",
+                      cli_json_real(p->images_per_second)));
+    const bool all = !narrow();
+    printf("  %5d", p->epoch);
+    if (all)
+        printf("  %6.4f   %6.2f%%", p->train.loss, 100 * p->train.accuracy);
+    if (isnan(p->validation.loss))
+        printf(all ? "        -         -" : "       -         -");
+    else
+        printf(all ? "   %6.4f   %6.2f%%" : "  %6.4f   %6.2f%%", p->validation.loss, 100 * p->validation.accuracy);
+    if (all)
+        printf("  %8.2f  %8.0f\n", p->seconds, p->images_per_second);
+    else
+        printf("  %7.2f\n", p->seconds);
+    fflush(stdout);
+    return CLI_DONE;
+}
+
+int cli_print_summary(const struct cli_training *t)
+{
+    const double gflops = t->seconds > 0 ? t->flop / t->seconds * 1e-9 : 0;
+    const uint32_t checksum = mnist_fast_weights_crc32(t->network);
+    if (t->options->json)
+        return cli_json_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "summary", "train_seconds",
+                                        cli_json_real(t->seconds), "total_seconds", cli_json_real(cli_seconds()),
+                                        "test_loss", cli_json_real(t->tested.loss), "test_accuracy",
+                                        cli_json_real(t->tested.accuracy), "gflops", cli_json_real(gflops),
+                                        "weights_crc32", cli_json_crc32(checksum)));
+    if (!t->options->quiet)
+        putchar('\n');
+    printf("  test      loss %.4f, accuracy %.2f%%\n", t->tested.loss, 100 * t->tested.accuracy);
+    if (t->seconds > 0)
+        printf("  time      %.2f s of training, %.1f GFLOP/s%s\n", t->seconds, gflops,
+               narrow() ? "" : " (skipped zeros counted)");
+    else
+        printf("  time      none: nothing was left to train\n");
+    printf("  weights   crc32 %08x\n", checksum);
+    return CLI_DONE;
+}
+
+void cli_print_profile(const struct cli_training *t)
+{
+    FILE *file = t->options->json ? stderr : stdout;
+    const int threads = mnist_fast_threads(t->network);
+    const size_t count = mnist_fast_get_profile(t->network, NULL, 0);
+    mnist_fast_phase *phases = calloc(count + 1, sizeof *phases);
+    if (!phases) {
+        cli_message("no memory for the profile; free some");
+        return;
+    }
+    mnist_fast_get_profile(t->network, phases, count);
+    mnist_fast_phase *const all = &phases[count];
+    all->name = "all";
+    for (size_t i = 0; i < count; i++) {
+        all->seconds += phases[i].seconds;
+        all->flop += phases[i].flop;
+    }
+    fprintf(file, "\n  %-28s  seconds   share   GFLOP/s\n", threads == 1 ? "phase" : "phase, mean of the threads");
+    for (size_t i = 0; i <= count; i++) {
+        fprintf(file, "  %-28s %8.3f  %5.1f%%", phases[i].name, phases[i].seconds / threads,
+                all->seconds > 0 ? 100 * phases[i].seconds / all->seconds : 0);
+        if (phases[i].flop > 0 && phases[i].seconds > 0)
+            fprintf(file, "  %8.1f", phases[i].flop / phases[i].seconds * threads * 1e-9);
+        fputc('\n', file);
+    }
+    fprintf(file, "  GFLOP/s: of all threads; skipped zeros are counted, so it may exceed the peak of the CPU\n");
+    free(phases);
+}
+
+bool cli_log_heading(FILE *log)
+{
+    return fputs("epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,images_per_second\n",
+                 log) >= 0;
+}
+
+/* Without a validation set its fields stay empty. */
+bool cli_log_epoch(FILE *log, const mnist_fast_progress *p)
+{
+    char validation[64] = ",";
+    if (!isnan(p->validation.loss))
+        snprintf(validation, sizeof validation, "%.9g,%.9g", p->validation.loss, p->validation.accuracy);
+    fprintf(log, "%d,%.6f,%.9g,%.9g,%s,%.1f\n", p->epoch, p->seconds, p->train.loss, p->train.accuracy, validation,
+            p->images_per_second);
+    return fflush(log) == 0 && !ferror(log);
+}

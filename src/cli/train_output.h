@@ -1,0 +1,31 @@
+/* What `mnist_fast train` prints: a table for people, or JSON. */
+#ifndef CLI_TRAIN_OUTPUT_H
+#define CLI_TRAIN_OUTPUT_H
+
+#include "options.h"
+
+struct cli_training {
+    const struct cli_options *options;
+    mnist_fast *network;
+    mnist_fast_config config; /* the network's: a checkpoint may bring its own */
+    mnist_fast_images train, test;
+    size_t train_count, validation_count;
+    double seconds; /* of the epochs that this run trained, validation included */
+    double flop;    /* of the same: see cli_add_flop */
+    mnist_fast_metrics tested;
+};
+
+/* Counts the multiplications and additions of an epoch, as if no zero were skipped: forward, weight gradient and input
+ * gradient (which the first layer doesn't need) of the images trained, forward of those validated. */
+void cli_add_flop(struct cli_training *training, double trained, double validated);
+
+int cli_print_start(const struct cli_training *training);
+int cli_print_epoch(const struct cli_training *training, const mnist_fast_progress *progress);
+int cli_print_summary(const struct cli_training *training);
+void cli_print_profile(const struct cli_training *training);
+
+/* A line of the CSV log, and its heading. They return whether it was written. */
+bool cli_log_heading(FILE *log);
+bool cli_log_epoch(FILE *log, const mnist_fast_progress *progress);
+
+#endif
