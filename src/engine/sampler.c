@@ -46,27 +46,23 @@ mnist_fast_status mf_split_make(uint64_t seed, size_t count, double share, struc
     }
     /* Partial Fisher-Yates shuffle: only the first `held` places are needed. */
     uint32_t *permutation = split->train;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         permutation[i] = (uint32_t)i;
-    }
     for (size_t i = 0; i < held; i++) {
         const size_t j = i + mf_random_below(mf_random(seed, MF_STREAM_SPLIT, i), (uint32_t)(count - i));
         const uint32_t drawn = permutation[j];
         permutation[j] = permutation[i];
         is_held[drawn] = 1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (is_held[i]) {
+    for (size_t i = 0; i < count; i++)
+        if (is_held[i])
             split->validation[split->validation_count++] = (uint32_t)i;
-        } else {
+        else
             split->train[split->train_count++] = (uint32_t)i;
-        }
-    }
 done:
     free(is_held);
-    if (status) {
+    if (status)
         mf_split_free(split);
-    }
     return status;
 }
 
@@ -85,16 +81,14 @@ void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t
     size_t next = filled;
     uint32_t random[4];
     for (size_t i = 0; i < count; i++) {
-        if (i % 4 == 0) {
+        if (i % 4 == 0)
             mf_random_block(seed, MF_STREAM_ORDER + epoch, i / 4, random);
-        }
         const uint32_t j = mf_random_below(random[i % 4], (uint32_t)filled);
         order[i] = buffer[j];
-        if (next < count) {
+        if (next < count)
             buffer[j] = indices[next++];
-        } else {
+        else
             buffer[j] = buffer[--filled];
-        }
     }
 }
 
@@ -117,9 +111,8 @@ static int skew_of(const uint8_t *pixels)
     }
     const int64_t variance = ink * yy - y * y, covariance = ink * xy - x * y;
     const int64_t upright = MF_SKEWS / 2, step = 10; /* the step is a tenth of a column a row */
-    if (variance == 0) {
+    if (variance == 0)
         return upright;
-    }
     const int64_t skew = (step * covariance + upright * variance) / variance;
     return skew < 0 ? 0 : skew < MF_SKEWS ? (int)skew : MF_SKEWS - 1;
 }
@@ -135,15 +128,12 @@ void mf_sort_batches(const uint8_t *sort_keys, size_t batch, uint32_t *buffer, u
         const size_t size = count - begin < batch ? count - begin : batch;
         uint32_t *const part = order + begin;
         size_t place[MF_SORT_KEYS + 1] = {0}; /* where the next image of each kind goes */
-        for (size_t i = 0; i < size; i++) {
+        for (size_t i = 0; i < size; i++)
             place[sort_keys[part[i]] + 1]++;
-        }
-        for (int key = 0; key < MF_SORT_KEYS; key++) {
+        for (int key = 0; key < MF_SORT_KEYS; key++)
             place[key + 1] += place[key];
-        }
-        for (size_t i = 0; i < size; i++) {
+        for (size_t i = 0; i < size; i++)
             buffer[place[sort_keys[part[i]]]++] = part[i];
-        }
         memcpy(part, buffer, size * sizeof *part);
     }
 }

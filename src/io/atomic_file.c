@@ -41,9 +41,8 @@ static char *follow_links(const char *path)
     for (int hops = 0; target && hops < 40; hops++) {
         char link[PATH_MAX];
         const ssize_t length = readlink(target, link, sizeof link);
-        if (length < 0) {
+        if (length < 0)
             return target; /* not a link */
-        }
         const char *slash = link[0] == '/' ? NULL : strrchr(target, '/');
         const size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
         char *next = malloc(folder + (size_t)length + 1);
@@ -64,12 +63,10 @@ static int open_folder(struct mf_atomic_file *file)
 {
     char *slash = strrchr(file->target, '/');
     file->name = slash ? slash + 1 : file->target;
-    if (!slash) {
+    if (!slash)
         return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    if (slash == file->target) {
+    if (slash == file->target)
         return open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
     *slash = '\0';
     const int folder = open(file->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *slash = '/';
@@ -80,14 +77,12 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
 {
     *file = (struct mf_atomic_file){.path = path, .folder = -1, .file = -1};
     file->target = follow_links(path);
-    if (!file->target) {
+    if (!file->target)
         return fail(file, "cannot be written", error);
-    }
     struct stat old;
     const bool exists = stat(file->target, &old) == 0;
-    if (!exists && errno != ENOENT) {
+    if (!exists && errno != ENOENT)
         return fail(file, "cannot be written", error);
-    }
     if (exists && S_ISDIR(old.st_mode)) {
         return mf_fail(error, MNIST_FAST_BAD_FILE,
                        "%s: cannot be written (expected a file, found a folder); "
@@ -100,13 +95,11 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
                        "pipe or socket); choose another name",
                        path);
     }
-    if (exists && faccessat(AT_FDCWD, file->target, W_OK, AT_EACCESS) != 0) {
+    if (exists && faccessat(AT_FDCWD, file->target, W_OK, AT_EACCESS) != 0)
         return fail(file, "cannot be written", error);
-    }
     file->folder = open_folder(file);
-    if (file->folder < 0) {
+    if (file->folder < 0)
         return fail(file, "its folder cannot be opened", error);
-    }
     if (file->name[0] == '\0') {
         return mf_fail(error, MNIST_FAST_BAD_FILE,
                        "%s: cannot be written (expected a file name, found none); "
@@ -124,9 +117,8 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
             return fail(file, "its folder cannot be written", error);
         }
     }
-    if (exists && fchmod(file->file, mode) != 0) {
+    if (exists && fchmod(file->file, mode) != 0)
         return fail(file, "its permissions cannot be kept", error);
-    }
     return MNIST_FAST_OK;
 }
 
@@ -135,9 +127,8 @@ mnist_fast_status mf_atomic_write(struct mf_atomic_file *file, const void *bytes
     const char *next = bytes;
     while (size > 0) {
         const ssize_t written = write(file->file, next, size);
-        if (written < 0 && errno != EINTR) {
+        if (written < 0 && errno != EINTR)
             return fail(file, "cannot be written", error);
-        }
         if (written > 0) {
             next += written;
             size -= (size_t)written;
@@ -150,13 +141,11 @@ mnist_fast_status mf_atomic_overwrite(struct mf_atomic_file *file, size_t offset
                                       mnist_fast_error *error)
 {
     const off_t end = lseek(file->file, 0, SEEK_CUR);
-    if (end < 0 || lseek(file->file, (off_t)offset, SEEK_SET) < 0) {
+    if (end < 0 || lseek(file->file, (off_t)offset, SEEK_SET) < 0)
         return fail(file, "cannot be written", error);
-    }
     const mnist_fast_status status = mf_atomic_write(file, bytes, size, error);
-    if (status == MNIST_FAST_OK && lseek(file->file, end, SEEK_SET) < 0) {
+    if (status == MNIST_FAST_OK && lseek(file->file, end, SEEK_SET) < 0)
         return fail(file, "cannot be written", error);
-    }
     return status;
 }
 
@@ -171,37 +160,30 @@ static int sync_descriptor(int descriptor)
 
 mnist_fast_status mf_atomic_commit(struct mf_atomic_file *file, mnist_fast_error *error)
 {
-    if (sync_descriptor(file->file) != 0) {
+    if (sync_descriptor(file->file) != 0)
         return fail(file, "cannot be written to the disk", error);
-    }
     const int closed = close(file->file);
     file->file = -1;
-    if (closed != 0) {
+    if (closed != 0)
         return fail(file, "cannot be written", error);
-    }
-    if (renameat(file->folder, file->temporary, file->folder, file->name) != 0) {
+    if (renameat(file->folder, file->temporary, file->folder, file->name) != 0)
         return fail(file, "cannot be replaced", error);
-    }
     file->temporary[0] = '\0';
     /* EINVAL: a file system that has nothing to sync in a folder. */
-    if (sync_descriptor(file->folder) != 0 && errno != EINVAL) {
+    if (sync_descriptor(file->folder) != 0 && errno != EINVAL)
         return fail(file, "is written, but its folder cannot be synced, so that it may be lost with the power", error);
-    }
     mf_atomic_discard(file);
     return MNIST_FAST_OK;
 }
 
 void mf_atomic_discard(struct mf_atomic_file *file)
 {
-    if (file->path && file->file >= 0) {
+    if (file->path && file->file >= 0)
         close(file->file);
-    }
-    if (file->temporary[0] != '\0') {
+    if (file->temporary[0] != '\0')
         unlinkat(file->folder, file->temporary, 0);
-    }
-    if (file->path && file->folder >= 0) {
+    if (file->path && file->folder >= 0)
         close(file->folder);
-    }
     free(file->target);
     *file = (struct mf_atomic_file){0};
 }

@@ -23,14 +23,12 @@ static mnist_fast_status find(const char *folder, const char *part, const char *
         for (int separator = 0; separator < 2; separator++) {
             const int length = snprintf(path, PATH_MAX, "%s/%s-%.*s%c%s-ubyte%s", folder, part, stem, what,
                                         separators[separator], what + stem + 1, endings[ending]);
-            if (length >= PATH_MAX) {
+            if (length >= PATH_MAX)
                 return mf_fail(error, MNIST_FAST_BAD_FILE, "%.80s...: the path is too long; use a shorter one", folder);
-            }
             /* A file that is there but out of reach is for the reader to explain. */
             struct stat about;
-            if (stat(path, &about) == 0 || errno != ENOENT) {
+            if (stat(path, &about) == 0 || errno != ENOENT)
                 return MNIST_FAST_OK;
-            }
         }
     }
     return mf_fail(error, MNIST_FAST_BAD_FILE,

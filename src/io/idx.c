@@ -54,14 +54,12 @@ static mnist_fast_status read_gzip(struct source *source, uint8_t *to, size_t si
             size_t n;
             const mnist_fast_status status =
                 mf_read(source->file, source->path, source->input, sizeof source->input, &n, error);
-            if (status) {
+            if (status)
                 return status;
-            }
             stream->next_in = source->input;
             stream->avail_in = (uInt)n;
-            if (n == 0 && source->between) {
+            if (n == 0 && source->between)
                 break;
-            }
             if (n == 0) {
                 return mf_fail(error, MNIST_FAST_BAD_DATA, "%s: compressed data cut short after %llu bytes" REPLACE,
                                source->path, (unsigned long long)source->size);
@@ -115,13 +113,11 @@ static mnist_fast_status source_open(struct source *source, const char *path, co
         status = mf_read(source->file, path, start, sizeof start, &got, error);
     if (status)
         return status;
-    if (lseek(source->file, 0, SEEK_SET) != 0) {
+    if (lseek(source->file, 0, SEEK_SET) != 0)
         return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read: %s; check the disk", path, strerror(errno));
-    }
     if (got == 2 && start[0] == 0x1f && start[1] == 0x8b) {
-        if (inflateInit2(&source->stream, 16 + MAX_WBITS) != Z_OK) {
+        if (inflateInit2(&source->stream, 16 + MAX_WBITS) != Z_OK)
             return mf_fail(error, MNIST_FAST_NO_MEMORY, "%s: not enough memory to decompress it", path);
-        }
         source->gzip = true;
     }
     return MNIST_FAST_OK;
@@ -129,12 +125,10 @@ static mnist_fast_status source_open(struct source *source, const char *path, co
 
 static void source_close(struct source *source)
 {
-    if (source->gzip) {
+    if (source->gzip)
         inflateEnd(&source->stream);
-    }
-    if (source->file >= 0) {
+    if (source->file >= 0)
         close(source->file);
-    }
 }
 
 static uint32_t big_endian(const uint8_t *bytes)
@@ -155,14 +149,12 @@ static const char *looks_like(const uint8_t *head, size_t length)
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const size_t n = strlen(known[i].start);
-        if (length >= n && memcmp(head, known[i].start, n) == 0) {
+        if (length >= n && memcmp(head, known[i].start, n) == 0)
             return known[i].name;
-        }
     }
     size_t i = 0;
-    while (i < length && strchr(" \t\r\n", head[i]) && head[i] != '\0') {
+    while (i < length && strchr(" \t\r\n", head[i]) && head[i] != '\0')
         i++;
-    }
     return i < length && head[i] == '<' ? "an HTML or XML page" : NULL;
 }
 
@@ -187,14 +179,12 @@ static mnist_fast_status wrong_magic(struct source *source, const struct kind *k
     if (length == 4) {
         size_t more;
         const mnist_fast_status status = source_read(source, head + 4, HEADER - 4, &more, error);
-        if (status) {
+        if (status)
             return status;
-        }
         length += more;
     }
-    if (length == 0) {
+    if (length == 0)
         return mf_fail(error, bad, "%s: is empty (expected %s)" REPLACE, source->path, kind->name);
-    }
     const char *other = looks_like(head, length);
     if (other) {
         return mf_fail(error, bad, "%s: looks like %s (expected an IDX file of %s)" REPLACE, source->path, other,
@@ -234,16 +224,13 @@ static mnist_fast_status read_header(struct source *source, const struct kind *k
     uint8_t head[HEADER];
     size_t got;
     mnist_fast_status status = source_read(source, head, 4, &got, error);
-    if (status) {
+    if (status)
         return status;
-    }
-    if (got < 4 || big_endian(head) != kind->magic) {
+    if (got < 4 || big_endian(head) != kind->magic)
         return wrong_magic(source, kind, head, got, error);
-    }
     status = source_read(source, head + 4, kind->header - 4, &got, error);
-    if (status) {
+    if (status)
         return status;
-    }
     if (got < kind->header - 4) {
         return mf_fail(error, bad, "%s: header cut short (expected %u bytes, found %zu)" REPLACE, source->path,
                        kind->header, got + 4);
@@ -253,9 +240,8 @@ static mnist_fast_status read_header(struct source *source, const struct kind *k
                        source->path, big_endian(head + 8), big_endian(head + 12));
     }
     const uint32_t n = big_endian(head + 4);
-    if (n == 0) {
+    if (n == 0)
         return mf_fail(error, bad, "%s: holds no %s (expected at least one)" REPLACE, source->path, kind->name);
-    }
     const uint64_t whole = kind->header + (uint64_t)n * kind->item;
     if (n > INT32_MAX || (source->gzip && whole > source->size * DEFLATE_RATIO)) {
         return mf_fail(error, bad, "%s: claims %u %s, more than its %llu bytes can hold" REPLACE, source->path, n,
@@ -279,13 +265,11 @@ static mnist_fast_status read_items(const char *path, const struct kind *kind, u
     size_t n = 0, got = 0;
     struct source source;
     mnist_fast_status status = source_open(&source, path, kind, error);
-    if (status) {
+    if (status)
         goto done;
-    }
     status = read_header(&source, kind, &n, error);
-    if (status) {
+    if (status)
         goto done;
-    }
     const size_t size = n * kind->item;
     data = mf_allocate(size + PADDING);
     if (!data) {
@@ -293,9 +277,8 @@ static mnist_fast_status read_items(const char *path, const struct kind *kind, u
         goto done;
     }
     status = source_read(&source, data, size, &got, error);
-    if (status) {
+    if (status)
         goto done;
-    }
     if (got < size) {
         status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: is cut short (expected %zu bytes of %s, found %zu)" REPLACE,
                          path, size, kind->name, got);
@@ -303,9 +286,8 @@ static mnist_fast_status read_items(const char *path, const struct kind *kind, u
     }
     /* One byte more must not be there; asking for it also makes inflate() check the CRC. */
     status = source_read(&source, data + size, 1, &got, error);
-    if (status) {
+    if (status)
         goto done;
-    }
     if (got > 0) {
         status = mf_fail(error, MNIST_FAST_BAD_DATA, "%s: has bytes left over (expected %zu bytes of %s)" REPLACE, path,
                          size, kind->name);
@@ -329,9 +311,8 @@ mnist_fast_status mf_idx_read_images(const char *path, uint8_t **pixels, size_t 
 mnist_fast_status mf_idx_read_labels(const char *path, uint8_t **labels, size_t *count, mnist_fast_error *error)
 {
     const mnist_fast_status status = read_items(path, &label_kind, labels, count, error);
-    if (status) {
+    if (status)
         return status;
-    }
     for (size_t i = 0; i < *count; i++) {
         const unsigned label = (*labels)[i];
         if (label >= MNIST_FAST_CLASSES) {

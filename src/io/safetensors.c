@@ -19,9 +19,8 @@ mnist_fast_status mf_safetensors_length(const char *path, const uint8_t first[8]
                                         mnist_fast_error *error)
 {
     uint64_t n = 0;
-    for (int i = 7; i >= 0; i--) {
+    for (int i = 7; i >= 0; i--)
         n = n << 8 | first[i];
-    }
     if (n <= 8 || n > MAX_HEADER) {
         return mf_fail(error, MNIST_FAST_BAD_MODEL,
                        "%s: not a safetensors file (expected a header of 9 to %d bytes, "
@@ -40,9 +39,8 @@ mnist_fast_status mf_safetensors_length(const char *path, const uint8_t first[8]
 /* A whole number of at least `least`. */
 static bool read_number(const json_t *json, uint64_t least, uint64_t *number)
 {
-    if (!json_is_integer(json) || json_integer_value(json) < 0) {
+    if (!json_is_integer(json) || json_integer_value(json) < 0)
         return false;
-    }
     *number = (uint64_t)json_integer_value(json);
     return *number >= least;
 }
@@ -51,15 +49,13 @@ static bool read_number(const json_t *json, uint64_t least, uint64_t *number)
 static bool read_shape(const json_t *json, uint64_t limit, struct mf_safetensor *tensor, uint64_t *size)
 {
     const size_t dimensions = json_array_size(json);
-    if (dimensions < 1 || dimensions > 2) {
+    if (dimensions < 1 || dimensions > 2)
         return false;
-    }
     *size = sizeof(float);
     tensor->dimensions = (int)dimensions;
     for (size_t i = 0; i < dimensions; i++) {
-        if (!read_number(json_array_get(json, i), 1, &tensor->shape[i]) || tensor->shape[i] > limit / *size) {
+        if (!read_number(json_array_get(json, i), 1, &tensor->shape[i]) || tensor->shape[i] > limit / *size)
             return false;
-        }
         *size *= tensor->shape[i];
     }
     return true;
@@ -128,9 +124,8 @@ static int by_begin(const void *a, const void *b)
 static mnist_fast_status check_cover(const char *path, uint64_t data_size, struct mf_safetensors *header,
                                      mnist_fast_error *error)
 {
-    if (header->count > 0) {
+    if (header->count > 0)
         qsort(header->tensor, header->count, sizeof *header->tensor, by_begin);
-    }
     uint64_t covered = 0;
     for (size_t i = 0; i < header->count; i++) {
         const struct mf_safetensor *tensor = &header->tensor[i];
@@ -163,9 +158,8 @@ mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_
     }
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (!json && problem.text[0] == '\0') { /* all that jansson says where an allocation has failed */
+    if (!json && problem.text[0] == '\0') /* all that jansson says where an allocation has failed */
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for its header; free some", path);
-    }
     if (!json) { /* jansson's own text may hold parts of the file, so it is not shown */
         return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: %s (at byte %d); copy it again", path,
                        json_error_code(&problem) == json_error_duplicate_key ? "its header says a name twice"
@@ -183,20 +177,17 @@ mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_
     json_t *value;
     json_object_foreach(json, name, value)
     {
-        if (strcmp(name, metadata_key) == 0) {
+        if (strcmp(name, metadata_key) == 0)
             status = check_metadata(path, value, error);
-        } else {
+        else
             status = read_tensor(path, name, value, data_size, &header->tensor[header->count++], error);
-        }
-        if (status) {
+        if (status)
             goto done;
-        }
     }
     status = check_cover(path, data_size, header, error);
 done:
-    if (status) {
+    if (status)
         mf_safetensors_free(header);
-    }
     return status;
 }
 
@@ -209,10 +200,8 @@ void mf_safetensors_free(struct mf_safetensors *header)
 
 struct mf_safetensor *mf_safetensors_find(const struct mf_safetensors *header, const char *name)
 {
-    for (size_t i = 0; i < header->count; i++) {
-        if (strcmp(header->tensor[i].name, name) == 0) {
+    for (size_t i = 0; i < header->count; i++)
+        if (strcmp(header->tensor[i].name, name) == 0)
             return &header->tensor[i];
-        }
-    }
     return NULL;
 }
