@@ -63,6 +63,8 @@ COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffile-prefix-ma
            -MMD -MP -Iinclude $(WARNINGS)
 # One seed gives one model, whatever the user's flags: these come even after them.
 EXACT    = -ffp-contract=off -fno-fast-math
+# Assertions of preconditions: in the sanitized build, and with DEBUG=1.
+ASSERT   = $(if $(SANITIZE)$(DEBUG),,-DNDEBUG)
 INTERNAL = -Isrc -Isimd
 C_COMMON = -std=gnu11 -Wstrict-prototypes -Wmissing-prototypes $(COMMON)
 HARDEN   = -fstack-protector-strong
@@ -85,7 +87,8 @@ SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
 IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version 2>/dev/null))
 HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
 SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
-SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON)
+ENGINE_FLAGS = $(SRC_FLAGS) $(ASSERT) $(INTERNAL)
+SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON) $(ASSERT)
 CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
 PRIORITY     = $(if $(IS_CLANG),,-fira-algorithm=priority)
 FLAGS_avx2   = -mavx2 -mfma $(PRIORITY)
@@ -99,12 +102,17 @@ all: $(LIB) $(SHARED) $(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast)
 tests: all $(TESTS) $(BITS)
 benches: $(BENCHES)
 
+# The kernels are tuned to gcc.
+ifneq ($(IS_CLANG)$(EMULATE_AVX512),$(EMULATE_AVX512))
+$(info note: kernels compiled by clang are slower than those by gcc; docs/performance.md says how much)
+endif
+
 # Short lines unless V=1.
 say = $(if $(V),,@echo '  $(1) $@'; )
 
 # Objects depend on the command that makes them, so that other flags are another build.
 define COMMAND
-$(CC) $(CXX) $(SRC_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
+$(CC) $(CXX) $(ENGINE_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
 $(CPPFLAGS) $(CFLAGS) $(EXACT) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)
 endef
 ifneq ($(strip $(COMMAND)),$(strip $(file <$(BUILD)/command)))
@@ -121,7 +129,7 @@ $(BUILD)/src/cli/%.o: src/cli/%.c $(BUILD)/command
 
 $(BUILD)/src/%.o: src/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(ENGINE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
 	@mkdir -p $(@D)
@@ -142,8 +150,8 @@ $(PARTS) $(LIB):
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
-$(SHARED): $(LIB_OBJECTS)
-	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+$(SHARED): $(LIB_OBJECTS) src/libmnistfast.map
+	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/libmnistfast.map $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(LIB_OBJECTS) $(LIBS) $(LDLIBS)
 
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
@@ -171,10 +179,10 @@ setup = @CC='$(CC)' CXX='$(CXX)' tests/setup
 again = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run data
-run: ## install what is missing, fetch the data, build, and train with every core; ARGS='--epochs 1'
+run: ## install what is missing, fetch the data, build, train with every core, save digits.safetensors; ARGS='--epochs 1'
 	$(setup) build
 	$(again) data all
-	./mnist_fast $(ARGS)
+	./mnist_fast --save digits.safetensors $(ARGS)
 
 data: ## fetch the MNIST files into data/, once
 	$(if $(wildcard data/train-images*),,$(setup) data)
@@ -192,7 +200,7 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: check check-bits check-build asan ubsan tsan lint format
+.PHONY: compile_commands.json check check-bits check-build asan ubsan tsan lint format
 .PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
@@ -287,6 +295,9 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the
 	printf '%s\n' $(wildcard src/*/*.c) | xargs -P $(shell nproc) -I{} \
 	    clang-tidy --quiet {} -- -std=gnu11 -fopenmp -Iinclude -Isrc -Isimd $(WARNINGS)
 
+compile_commands.json: ## for clangd and other editors' language servers
+	@$(MAKE) --no-print-directory -n -B V=1 tests benches | python3 tests/compile_commands >$@
+
 format: ## let clang-format rewrite the sources
 	clang-format -i $(C_FILES)
 
@@ -338,12 +349,14 @@ clean: ## remove what was built
 distclean: clean ## and the data
 	rm -f data/*-ubyte data/*-ubyte.gz
 
-dist: ## the committed sources as build/mnist_fast-VERSION.tar.gz
+dist: ## the sources as build/mnist_fast-VERSION.tar.gz
 	@mkdir -p build
-	git archive --prefix=mnist_fast-$(VERSION)/ -o build/mnist_fast-$(VERSION).tar.gz HEAD
+	{ git ls-files 2>/dev/null || find . -type f ! -path './build/*' ! -path './data/*-ubyte*' ! -name mnist_fast | sed 's|^\./||'; } | LC_ALL=C sort | \
+	    tar -czf build/mnist_fast-$(VERSION).tar.gz --transform='s|^|mnist_fast-$(VERSION)/|' --owner=0 --group=0 \
+	        --numeric-owner -T -
 
 help: ## this list
 	@echo 'make, and'
-	@sed -n 's/^\([a-z-]*\):[^=]* ## /\1:/p' Makefile | awk -F: '{ printf "  make %-14s %s\n", $$1, substr($$0, length($$1) + 2) }'
+	@sed -n 's/^\([a-z_.-]*\):[^=]* ## /\1:/p' Makefile | awk -F: '{ printf "  make %-21s %s\n", $$1, substr($$0, length($$1) + 2) }'
 	@echo 'CC CXX CPPFLAGS CFLAGS CXXFLAGS LDFLAGS LDLIBS AR INSTALL are honoured; V=1 shows the commands.'
 	@echo 'CFLAGS come after -O2, so CFLAGS=-g3 keeps it and CFLAGS=-O1 does not.'
