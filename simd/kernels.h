@@ -55,6 +55,12 @@ static inline float *mf_at(struct mf_matrix matrix, int row, int column)
     return matrix.data + (size_t)(column / MF_PANEL) * matrix.stride + (size_t)row * MF_PANEL + column % MF_PANEL;
 }
 
+/* For assertions of the contract. */
+static inline bool mf_is_matrix(struct mf_matrix matrix)
+{
+    return matrix.data && (uintptr_t)matrix.data % 64 == 0 && matrix.stride % MF_PANEL == 0;
+}
+
 /* The stride of a matrix of so many rows. An odd number of cache lines keeps equal rows of neighbouring panels out of
  * the same cache set. */
 static inline size_t mf_stride(int rows)

@@ -21,6 +21,7 @@
 #include "kernels.h"
 #include "softmax_constants.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -186,6 +187,9 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     int panel = first;
+    assert(0 <= begin && begin <= end && 0 <= first && first <= last);
+    assert((source != INDEXED && source != PACKED_NONZEROS) || rows <= MF_BLOCK_ROWS);
+    assert(mf_is_matrix(p->b) && mf_is_matrix(p->c) && ((source != SAMPLES && source != COLUMNS) || mf_is_matrix(p->a)));
     if (rows == 1)
         for (; panel + WIDE_PANELS <= last; panel += WIDE_PANELS)
             tile(p, source, epilogue, 1, WIDE_PANELS, begin, panel, 0);
@@ -295,6 +299,7 @@ INLINE uint64_t eight(const uint8_t *pixels)
 static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
+    assert(rows <= MF_BLOCK_ROWS && packed->depth >= MF_INPUTS);
     for (int t = 0; t < tiles; t++) {
         const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *image = pixels + (size_t)(begin + row) * MF_INPUTS;
@@ -321,6 +326,7 @@ static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct
 static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
+    assert(rows <= MF_BLOCK_ROWS && mf_is_matrix(x) && index->depth >= columns);
     for (int t = 0; t < tiles; t++) {
         const int row = begin + mf_part_begin(rows, t, tiles), next = begin + mf_part_begin(rows, t + 1, tiles);
         uint64_t *const first = index->packed_offset + (size_t)t * index->depth, *offset = first;
@@ -347,6 +353,7 @@ static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int 
 static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
+    assert(rows <= MF_BLOCK_ROWS && packed->depth >= samples && end <= MF_INPUTS);
     for (int t = 0; t < tiles; t++) {
         const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *patch = pixels + begin + row;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ void mf_epoch_order(const uint32_t *indices, size_t count, size_t size, uint64_t
                     uint32_t *order)
 {
     size_t filled = size < count ? size : count;
+    assert(size >= 1);
     memcpy(buffer, indices, filled * sizeof *buffer);
     size_t next = filled;
     uint32_t random[4];

@@ -2,6 +2,8 @@
 
 #include "density.h"
 
+#include <assert.h>
+
 /* Indexing costs a pass over the activations and a load for each term. It pays below this density. */
 #define INDEX_DENSITY_MAX 0.96
 
@@ -111,6 +113,8 @@ int mf_block_rows(const mnist_fast *n, int rows)
 void mf_forward_backward(mnist_fast *n, const struct mf_rows *rows, struct mf_clock *clock)
 {
     const int height = mf_block_rows(n, rows->end - rows->begin);
+    assert(0 <= rows->begin && rows->begin <= rows->end && rows->end <= n->workspace->samples);
+    assert(0 <= rows->thread && rows->thread < n->threads && (!rows->gradients || (rows->labels && rows->batch > 0)));
     for (int begin = rows->begin; begin < rows->end; begin += height)
         pass_block(n, rows, begin, begin + height < rows->end ? begin + height : rows->end, clock);
 }
@@ -131,6 +135,7 @@ void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size
     struct mf_packed_nonzeros *packed = &w->packed[thread];
     int packed_begin = -1; /* of the block of pixels that is packed */
     packed->depth = samples;
+    assert(samples <= w->samples && samples <= w->depth && end <= partition->count);
 
     for (const struct mf_task *task = partition->tasks + begin; task < partition->tasks + end; task++) {
         const struct mf_layer *layer = &n->layer[task->layer];

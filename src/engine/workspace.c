@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,7 @@ void mf_workspace_free(struct mf_workspace *workspace)
 void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
                int row)
 {
+    assert(begin <= end && row >= 0 && end - begin <= (size_t)(w->samples - row));
     for (size_t i = begin; i < end; i++, row++) {
         const size_t image = order ? order[i] : i;
         memcpy(w->pixels + (size_t)row * MF_INPUTS, images->pixels + image * MF_INPUTS, MF_INPUTS);
