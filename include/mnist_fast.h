@@ -9,7 +9,9 @@
  *
  * Threads. One network is used by one thread at a time; several networks may be used from several threads at once.
  * Functions that only read a network (const) may run at the same time as each other. A network computes on a team of
- * OpenMP threads of its own size (mnist_fast_threads), whatever the host program's OpenMP settings are.
+ * OpenMP threads of its own size (mnist_fast_threads), whatever the host program's OpenMP settings are. Where the
+ * system does not give so many threads, that is an error. In a process that was forked after a network had computed,
+ * networks compute on one thread (the same results): the other threads exist in the parent only.
  *
  * Stability. Before version 1.0 a new minor version may change the interface; the shared library's soname has the
  * major version, and its symbols are versioned (MNIST_FAST_0). Structures whose first member is `size` may grow at the
@@ -157,8 +159,8 @@ MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 /* The configuration, of which the caller knows `size` bytes. */
 MNIST_FAST_API void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size);
 
-/* Changes what the next training does; the hidden layers must stay. Where a value that decides the batches changes (batch
- * size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. */
+/* Changes what the next training does; the hidden layers must stay. Where a value that decides the batches changes
+ * (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. */
 MNIST_FAST_API mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config,
                                                        mnist_fast_error *error);
 
@@ -170,8 +172,8 @@ typedef struct mnist_fast_position {
 } mnist_fast_position;
 MNIST_FAST_API mnist_fast_position mnist_fast_get_position(const mnist_fast *network);
 
-/* Forgets the batches done of the epoch that is under way; for other images, of which they are no part. The weights stay
- * as they are. */
+/* Forgets the batches done of the epoch that is under way; for other images, of which they are no part. The weights
+ * stay as they are. */
 MNIST_FAST_API void mnist_fast_restart_epoch(mnist_fast *network);
 
 MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */

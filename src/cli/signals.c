@@ -1,19 +1,37 @@
 #include "signals.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <unistd.h>
 
 static const struct {
     int number;
     const char *name;
-} signals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}};
+} signals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
-static volatile sig_atomic_t caught;
+/* The handler may run on any thread of the team, while the main thread saves. */
+enum { FREE, SAVING, ENDING };
+static atomic_int state;
+static atomic_int caught, late; /* the first signal; one that came while saving after it */
+
+static void end_by(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number); /* takes effect when the handler returns */
+}
 
 static void on_signal(int number)
 {
-    caught = number;
+    int expected = 0;
+    if (atomic_compare_exchange_strong(&caught, &expected, number))
+        return;
+    expected = FREE;
+    if (atomic_compare_exchange_strong(&state, &expected, ENDING) || expected == ENDING)
+        end_by(number);
+    else
+        atomic_store(&late, number);
 }
 
 /* A signal that is ignored at the start (nohup, a background job) stays ignored. */
@@ -23,7 +41,7 @@ void cli_catch_signals(void)
         struct sigaction action;
         if (sigaction(signals[i].number, NULL, &action) != 0 || action.sa_handler == SIG_IGN)
             continue;
-        action = (struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+        action = (struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
         sigaction(signals[i].number, &action, NULL);
     }
@@ -38,9 +56,23 @@ void cli_release_signals(void)
     }
 }
 
+void cli_begin_saving(void)
+{
+    int expected = FREE;
+    while (!atomic_compare_exchange_strong(&state, &expected, SAVING) && expected == ENDING)
+        pause(); /* another thread is about to end the program */
+}
+
+void cli_end_saving(void)
+{
+    atomic_store(&state, FREE);
+    if (atomic_load(&late))
+        end_by(atomic_load(&late));
+}
+
 int cli_caught_signal(void)
 {
-    return caught;
+    return atomic_load(&caught);
 }
 
 const char *cli_signal_name(int number)

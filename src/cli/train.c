@@ -26,8 +26,19 @@ struct run {
 
 static mnist_fast_status write_checkpoint(struct run *run)
 {
-    return mnist_fast_save_checkpoint(run->training.network, run->training.options->checkpoint, run->data_crc32,
-                                      &run->error);
+    cli_begin_saving();
+    const mnist_fast_status status = mnist_fast_save_checkpoint(
+        run->training.network, run->training.options->checkpoint, run->data_crc32, &run->error);
+    cli_end_saving();
+    return status;
+}
+
+static mnist_fast_status save_model(struct run *run)
+{
+    cli_begin_saving();
+    const mnist_fast_status status = mnist_fast_save(run->training.network, run->training.options->save, &run->error);
+    cli_end_saving();
+    return status;
 }
 
 static void end_epoch(struct run *run, const mnist_fast_progress *progress)
@@ -245,7 +256,7 @@ static int train(struct run *run)
             cli_message("note: %s: holds epoch %d", options->checkpoint, run->checkpoint_epoch);
         return CLI_FAILED;
     }
-    if (options->save && mnist_fast_save(t->network, options->save, &run->error))
+    if (options->save && save_model(run))
         return cli_failed(&run->error);
     return cli_caught_signal() ? stopped(run) : CLI_DONE; /* a signal after the last batch */
 }

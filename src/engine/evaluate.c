@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "density.h"
 #include "images.h"
+#include "team.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -59,8 +60,11 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
         return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
     /* Threads of a team that is larger than the work only wait. */
     const size_t blocks = (images->count + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
-    const int threads = blocks < (size_t)n->threads ? (int)blocks : n->threads;
-    const mnist_fast_status status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), 0, error);
+    const int wanted = blocks < (size_t)n->threads ? (int)blocks : n->threads;
+    int threads;
+    mnist_fast_status status = mf_team_size(wanted, &threads, error);
+    if (!status)
+        status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), 0, error);
     if (status || !images->count)
         return status;
     const bool sparse = !n->dense && mf_skipping_pays(n, images);

@@ -11,6 +11,7 @@
 #include "evaluate.h"
 #include "images.h"
 #include "sampler.h"
+#include "team.h"
 
 #include <math.h>
 #include <omp.h>
@@ -22,6 +23,7 @@ struct training {
     mnist_fast *network;
     const mnist_fast_images *images;
     int epochs, batches;
+    int team; /* threads */
     mnist_fast_progress_callback *callback;
     void *user;
 
@@ -201,6 +203,8 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     const mnist_fast_config *config = &n->config;
     mnist_fast_status status = mf_check_labels(run->images, error);
     if (!status)
+        status = mf_team_size(n->threads, &run->team, error);
+    if (!status)
         status = mf_split_make(config->seed, run->images->count, config->validation_fraction, &run->split, error);
     if (status)
         return status;
@@ -217,7 +221,7 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     run->validation.loss = malloc((held_out + 1) * sizeof(float));
     if (!run->order || !run->buffer || !run->sort_keys || !run->validation.digits || !run->validation.loss)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the order of %zu images", count);
-#pragma omp parallel for num_threads(n->threads)
+#pragma omp parallel for num_threads(run->team)
     for (size_t i = 0; i < run->images->count; i++)
         run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
     status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, largest, error);
@@ -240,7 +244,7 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
         goto done;
 
     network->training = true;
-#pragma omp parallel num_threads(network->threads)
+#pragma omp parallel num_threads(run.team)
     {
         struct mf_profile mine = {0};
         struct mf_clock clock;

@@ -117,6 +117,10 @@ mnist_fast_status mf_atomic_open(struct mf_atomic_file *file, const char *path, 
             return fail(file, "its folder cannot be written", error);
         }
     }
+    /* Root may write the file of another user, whose it stays. Who may not give files away gets a new one, as `cp` does
+     * after `rm`. */
+    if (exists && fchown(file->file, old.st_uid, old.st_gid) != 0 && errno != EPERM)
+        return fail(file, "its owner cannot be kept", error);
     if (exists && fchmod(file->file, mode) != 0)
         return fail(file, "its permissions cannot be kept", error);
     return MNIST_FAST_OK;

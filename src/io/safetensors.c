@@ -145,6 +145,29 @@ static mnist_fast_status check_cover(const char *path, uint64_t data_size, struc
     return MNIST_FAST_OK;
 }
 
+/* Whether the text nests objects and arrays deeper than a header does. jansson recurses, and would need 2 KB of stack
+ * for each of its 2048 levels: a thread of the host may have less. */
+static bool nests_deeply(const char *text, size_t length)
+{
+    enum { HEADER_DEPTH = 3 }; /* the object, a tensor, its shape */
+    int depth = 0;
+    bool string = false;
+    for (size_t i = 0; i < length; i++) {
+        const char c = text[i];
+        if (string && c == '\\')
+            i++;
+        else if (c == '"')
+            string = !string;
+        else if (!string && (c == '{' || c == '['))
+            depth++;
+        else if (!string && (c == '}' || c == ']'))
+            depth--;
+        if (depth > HEADER_DEPTH)
+            return true;
+    }
+    return false;
+}
+
 mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_t length, uint64_t data_size,
                                        struct mf_safetensors *header, mnist_fast_error *error)
 {
@@ -156,6 +179,10 @@ mnist_fast_status mf_safetensors_parse(const char *path, const char *text, size_
                        "'{'); give a file that --save wrote",
                        path);
     }
+    if (nests_deeply(text, length))
+        return mf_fail(
+            error, MNIST_FAST_BAD_MODEL,
+            "%s: not a safetensors header (expected at most 3 levels of JSON); give a file that --save wrote", path);
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json && problem.text[0] == '\0') /* all that jansson says where an allocation has failed */
