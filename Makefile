@@ -26,6 +26,9 @@ pkgconfigdir  = $(libdir)/pkgconfig
 VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\(.*\)"/\1/p' include/mnist_fast.h)
 SONAME   = libmnistfast.so.$(firstword $(subst ., ,$(VERSION)))
 
+# A word for the shell, whatever is in it: the path of the checkout may have spaces and quotes.
+quote = '$(subst ','\'',$(1))'
+
 # What is built
 
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
@@ -59,7 +62,7 @@ BITS    = $(BUILD)/tests/bits
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
 WARNINGS = -Wall -Wextra -Wshadow -Wpointer-arith -Wvla
-COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. \
+COMMON   = -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden $(call quote,-ffile-prefix-map=$(CURDIR)=.) \
            -MMD -MP -Iinclude $(WARNINGS)
 # One seed gives one model, whatever the user's flags: these come even after them.
 EXACT    = -ffp-contract=off -fno-fast-math
@@ -207,7 +210,7 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	$(again) data check-build
 	tests/layers build
 	$(again) bench-smoke
-	$(again) installcheck prefix=$(CURDIR)/build/installed
+	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
 	tests/run $(FOLDERS)
 
