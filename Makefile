@@ -84,8 +84,8 @@ COMMON  += -DMF_EMULATE_AVX512 -Wno-psabi
 endif
 
 # gcc hoists the constants of the epilogues into registers that the accumulators of a tile need; and its default
-# allocator spills addresses within the loops of the tile, where loads are what there is least of. Sanitized kernels would
-# take it minutes at -O2.
+# register allocator spills addresses within the loops of the tile, where loads are the bottleneck. At -O2 it would need
+# minutes for sanitized kernels.
 SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
 IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version 2>/dev/null))
 HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
@@ -287,7 +287,7 @@ SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/layers tests
 C_FILES = $(filter-out simd/kernels_impl.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc))
 
-lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the walls between the folders
+lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the layer check
 	$(setup) build lint
 	$(again) all
 	tests/layers build
@@ -343,7 +343,7 @@ uninstall: ## remove what install installs
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so $(DESTDIR)$(libdir)/libmnistfast.a \
 	    $(DESTDIR)$(pkgconfigdir)/mnist_fast.pc $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(MAN_PAGES))
 
-# Keeping house
+# Cleaning, packing, help
 
 .PHONY: clean distclean dist help
 clean: ## remove what was built

@@ -16,7 +16,7 @@
  * + - * / are the compiler's own operators on vectors (-ffp-contract=off keeps each of them one rounding).
  *
  * The product is one loop, tile(): all loops over rows and vectors have constant bounds once it is inlined, so that
- * the accumulators live in registers from the first to the last element of the sum. What stands before and after that
+ * the accumulators live in registers from the first to the last element of the sum. What comes before and after that
  * loop (the bias, the ReLU, its gradient, Adam) works on those registers, so no intermediate result meets memory. */
 #include "kernels.h"
 #include "softmax_constants.h"

@@ -1,4 +1,4 @@
-/* The definition of every kernel, in plain C and fmaf. Never tuned: what stands here is what the others must equal. */
+/* The definition of every kernel, in plain C and fmaf. Never tuned: the other instruction sets must equal it. */
 #include "kernels.h"
 #include "softmax_constants.h"
 

@@ -84,7 +84,7 @@ static double folder_quota(const char *folder, bool unified)
 }
 
 /* The tightest quota of a cgroup and its parents. In a container the path may be the host's: what isn't there is
- * skipped, and the walk ends at the container's own root. */
+ * skipped, and the search ends at the container's own root. */
 static double group_quota(const char *root, const char *mount, const char *group, bool unified)
 {
     char folder[PATH_MAX];
@@ -163,7 +163,7 @@ struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int proce
 
 struct mf_cpu mf_cpu_read(void)
 {
-    /* The kernel refuses a set smaller than its own, whose size it doesn't tell. */
+    /* The kernel refuses a set smaller than its own, whose size it does not report. */
     for (int processors = 1024; processors <= 1 << 18; processors *= 2) {
         cpu_set_t *set = CPU_ALLOC(processors);
         bool *allowed = calloc((size_t)processors, sizeof *allowed);

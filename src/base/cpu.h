@@ -14,7 +14,7 @@ struct mf_cpu {
 
 struct mf_cpu mf_cpu_read(void);
 
-/* The same for a machine whose /proc and /sys stand below root, where this process may run on processor i when
+/* The same for a machine whose /proc and /sys are below root, where this process may run on processor i when
  * allowed[i] is true: mf_cpu_read calls it, and tests give it a made-up machine. */
 struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int processors);
 

@@ -40,7 +40,7 @@ int cli_json_print(json_t *object)
     json_decref(object);
     putchar('\n');
     fflush(stdout);
-    if (!dumped && !ferror(stdout)) /* a failing write is told at the end: cli_close_output */
+    if (!dumped && !ferror(stdout)) /* cli_close_output reports a failing write */
         return cli_json_print(NULL);
     return CLI_DONE;
 }

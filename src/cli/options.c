@@ -72,7 +72,7 @@ const char *cli_command_name(enum cli_command command)
     return names[command];
 }
 
-/* strtol and its kin skip spaces, and strtoull takes "-1" for the largest number: neither is wanted here. */
+/* strtol and strtod skip leading spaces, and strtoull reads "-1" as the largest number: both are refused here. */
 static bool starts_number(const char *text)
 {
     return (*text >= '0' && *text <= '9') || *text == '.' || *text == '+' || *text == '-';

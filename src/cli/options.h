@@ -73,7 +73,7 @@ struct cli_options {
     int epochs, checkpoint_every;
     mnist_fast_config config;
     bool force, json, show, profile, quiet, verbose, help, version;
-    char **operands; /* after the command; they stand in argv */
+    char **operands; /* after the command; pointers into argv */
     int operand_count;
 };
 

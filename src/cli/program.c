@@ -41,7 +41,7 @@ void cli_start(void)
     start = now();
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe, and a file that meets its size limit, */
-    signal(SIGXFSZ, SIG_IGN); /* are errors to be handled, not deaths */
+    signal(SIGXFSZ, SIG_IGN); /* are errors, not the end of the process */
 }
 
 /* The length of the UTF-8 sequence at text, 0 where it is not valid or a control character of C1 (U+0080 to 009F). */
@@ -119,7 +119,7 @@ static bool reader_has_gone(int descriptor)
 
 int cli_close_output(int code)
 {
-    /* printf alone does not tell that standard output is closed, a broken pipe or a full disk. */
+    /* printf alone does not show that standard output is closed, a broken pipe or a full disk. */
     const bool gone = reader_has_gone(STDOUT_FILENO);
     const bool broken = ferror(stdout) != 0;
     errno = 0;

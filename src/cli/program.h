@@ -26,7 +26,7 @@ mnist_fast_status cli_fail(mnist_fast_error *error, mnist_fast_status status, co
 int cli_terminal_columns(int descriptor);
 
 /* Flushes and closes standard output, and returns what the program should exit with: code, unless the output was lost.
- * A reader that has gone (as of `| head -1`) is no error to tell: 128 + SIGPIPE, without a message. */
+ * Where the reader of a pipe has gone (`| head -1`), that is 128 + SIGPIPE, without a message. */
 int cli_close_output(int code);
 
 #endif

@@ -19,7 +19,7 @@ struct run {
     struct cli_progress_bar bar;
     FILE *log;
     int checkpoint_epoch;         /* of the last checkpoint written by this run; 0: none */
-    mnist_fast_progress progress; /* the last that was told */
+    mnist_fast_progress progress; /* the last that the callback got */
     mnist_fast_status status;     /* of what the callback does besides training */
     mnist_fast_error error;
 };

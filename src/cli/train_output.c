@@ -38,7 +38,7 @@ static json_t *start_event(const struct cli_training *t)
                      "data", cli_data_folder(t->options));
 }
 
-/* The columns of the table that a terminal has room for; a file gets all. */
+/* A terminal that is narrower than the table gets fewer columns. */
 enum { WIDE_TABLE = 64 };
 static bool narrow(void)
 {

@@ -15,7 +15,7 @@ enum { MF_FORMAT_VERSION = 1 }; /* raised when an older reader would misread the
 enum { MF_CRC_AT = sizeof MF_CRC_PREFIX - 1, MF_CRC_DIGITS = 8 };
 
 struct mf_metadata {
-    mnist_fast_config config; /* without the hidden layers, which the tensors tell */
+    mnist_fast_config config; /* without the hidden layers: the shapes of the tensors say them */
     struct mf_position position;
     uint32_t data_crc32;
     bool checkpoint; /* with moments, position and data_crc32 */

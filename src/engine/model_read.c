@@ -61,7 +61,7 @@ static mnist_fast_status read_header(struct model *model, mnist_fast_error *erro
                                          model->size - sizeof first - model->length, &model->header, error);
 }
 
-/* The layers as names and shapes tell them: 0.weight (units, 784), 2.weight (units, units before), ... */
+/* The layers from the names and shapes: 0.weight (units, 784), 2.weight (units, units before), ... */
 static mnist_fast_status read_layers(struct model *model, mnist_fast_error *error)
 {
     mnist_fast_config *config = &model->metadata.config;

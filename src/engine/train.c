@@ -56,7 +56,7 @@ static void begin_epoch(struct training *run)
     MF_PROBE1(epoch_begin, n->position.epoch);
 }
 
-static void tell(struct training *run)
+static void call_back(struct training *run)
 {
     if (run->callback && run->callback(&run->progress, run->user))
         run->stop = true;
@@ -71,7 +71,7 @@ static void report_batch(struct training *run)
         .batch = position->batch,
         .batches = run->batches,
     };
-    tell(run);
+    call_back(run);
 }
 
 /* Sums of the batch, in ascending order of its samples; whether the loss is still a number. */
@@ -115,7 +115,7 @@ static void end_epoch(struct training *run)
     position->batch = 0;
     position->loss = 0;
     position->correct = 0;
-    tell(run);
+    call_back(run);
 }
 
 static void wait(struct mf_clock *clock)

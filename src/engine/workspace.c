@@ -7,67 +7,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Walks through the block of memory: called once without a block, to measure it, and once with it. */
-struct walk {
+/* Divides one block of memory: once without the block, to measure it, and once with it. */
+struct arena {
     char *block;
     size_t size;
 };
 
-static void *take(struct walk *walk, size_t bytes)
+static void *take(struct arena *arena, size_t bytes)
 {
-    void *place = walk->block ? walk->block + walk->size : NULL;
-    walk->size += (bytes + 63) / 64 * 64;
-    return place;
+    void *part = arena->block ? arena->block + arena->size : NULL;
+    arena->size += (bytes + 63) / 64 * 64;
+    return part;
 }
 
-static struct mf_matrix take_matrix(struct walk *walk, int rows, int columns)
+static struct mf_matrix take_matrix(struct arena *arena, int rows, int columns)
 {
     const size_t stride = mf_stride(rows);
-    return (struct mf_matrix){.data = take(walk, mf_ceil_div(columns, MF_PANEL) * stride * sizeof(float)),
+    return (struct mf_matrix){.data = take(arena, mf_ceil_div(columns, MF_PANEL) * stride * sizeof(float)),
                               .stride = stride};
 }
 
-static struct mf_packed_nonzeros take_packed(struct walk *walk, int tiles, int depth)
+static struct mf_packed_nonzeros take_packed(struct arena *arena, int tiles, int depth)
 {
     return (struct mf_packed_nonzeros){
         .depth = depth,
-        .count = take(walk, tiles * sizeof(int)),
-        .offset = take(walk, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
-        .value = take(walk, ((size_t)MF_BLOCK_ROWS * depth + MF_PANEL) * sizeof(float)),
+        .count = take(arena, tiles * sizeof(int)),
+        .offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
+        .value = take(arena, ((size_t)MF_BLOCK_ROWS * depth + MF_PANEL) * sizeof(float)),
     };
 }
 
-static struct mf_nonzero_index take_index(struct walk *walk, int tiles, int depth)
+static struct mf_nonzero_index take_index(struct arena *arena, int tiles, int depth)
 {
     return (struct mf_nonzero_index){
         .depth = depth,
-        .count = take(walk, tiles * sizeof(int)),
-        .packed_offset = take(walk, ((size_t)tiles * depth + 1) * sizeof(uint64_t)),
+        .count = take(arena, tiles * sizeof(int)),
+        .packed_offset = take(arena, ((size_t)tiles * depth + 1) * sizeof(uint64_t)),
     };
 }
 
-static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct walk *walk)
+static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct arena *arena)
 {
     const int rows = w->samples, layers = network->layers, threads = network->threads;
     const int tiles = mf_ceil_div(MF_BLOCK_ROWS, network->kernels->mr);
-    w->pixels = take(walk, (size_t)rows * MF_INPUTS + 16);
-    w->labels = take(walk, rows);
-    w->digits = take(walk, rows);
-    w->loss = take(walk, rows * sizeof(float));
-    w->x = take_matrix(walk, rows, MF_INPUTS);
+    w->pixels = take(arena, (size_t)rows * MF_INPUTS + 16);
+    w->labels = take(arena, rows);
+    w->digits = take(arena, rows);
+    w->loss = take(arena, rows * sizeof(float));
+    w->x = take_matrix(arena, rows, MF_INPUTS);
     for (int l = 0; l < layers; l++) {
-        w->y[l] = take_matrix(walk, rows, network->layer[l].out);
-        w->dy[l] = take_matrix(walk, rows, network->layer[l].out);
+        w->y[l] = take_matrix(arena, rows, network->layer[l].out);
+        w->dy[l] = take_matrix(arena, rows, network->layer[l].out);
     }
-    w->packed = take(walk, threads * sizeof *w->packed);
-    w->index = take(walk, (size_t)threads * layers * sizeof *w->index);
+    w->packed = take(arena, threads * sizeof *w->packed);
+    w->index = take(arena, (size_t)threads * layers * sizeof *w->index);
     for (int thread = 0; thread < threads; thread++) {
-        const struct mf_packed_nonzeros packed = take_packed(walk, tiles, w->depth);
-        if (walk->block)
+        const struct mf_packed_nonzeros packed = take_packed(arena, tiles, w->depth);
+        if (arena->block)
             w->packed[thread] = packed;
         for (int l = 1; l < layers; l++) {
-            const struct mf_nonzero_index index = take_index(walk, tiles, network->layer[l].in);
-            if (walk->block)
+            const struct mf_nonzero_index index = take_index(arena, tiles, network->layer[l].in);
+            if (arena->block)
                 w->index[thread * layers + l] = index;
         }
     }
@@ -83,15 +83,15 @@ mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, int bat
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images", samples);
     w->samples = samples;
     w->depth = depth;
-    struct walk measure = {0};
+    struct arena measure = {0};
     lay_out(w, network, &measure);
-    struct walk walk = {.block = w->memory = mf_allocate_zeroed(measure.size)};
+    struct arena arena = {.block = w->memory = mf_allocate_zeroed(measure.size)};
     if (!w->memory) {
         mf_workspace_free(w);
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images: %zu MB", samples,
                        measure.size >> 20);
     }
-    lay_out(w, network, &walk);
+    lay_out(w, network, &arena);
     mf_workspace_free(network->workspace);
     network->workspace = w;
     return MNIST_FAST_OK;

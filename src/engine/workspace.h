@@ -13,7 +13,7 @@ struct mf_workspace {
     struct mf_matrix y[MF_MAX_LAYERS];  /* (samples, out) of each layer: outputs; of the last: logits */
     struct mf_matrix dy[MF_MAX_LAYERS]; /* the same shapes: gradients before the activation; of the last, where there
                                            are no gradients: the probabilities */
-    int depth;                          /* terms that packed has room for: the pixels, or the samples of a batch */
+    int depth;                          /* capacity of packed, in terms: the pixels, or the samples of a batch */
     struct mf_packed_nonzeros *packed;  /* [thread]: of the block of rows, or of pixels, that the thread works on */
     struct mf_nonzero_index *index;     /* [thread * layers + layer]: of the inputs of the layers but the first */
     void *memory;                       /* one block for all of it */

@@ -158,7 +158,7 @@ static const char *looks_like(const uint8_t *head, size_t length)
     return i < length && head[i] == '<' ? "an HTML or XML page" : NULL;
 }
 
-/* The values that an IDX type byte stands for; NULL when it is none. */
+/* The name of an IDX type byte; NULL when it is none. */
 static const char *type_name(uint32_t type)
 {
     switch (type) {

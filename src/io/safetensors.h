@@ -15,7 +15,7 @@ struct mf_safetensor {
 
 struct mf_safetensors {
     struct json_t *json;
-    struct mf_safetensor *tensor; /* as they stand in the data: they cover it without gap, overlap or rest */
+    struct mf_safetensor *tensor; /* in the order of the data, which they cover without gap, overlap or rest */
     size_t count;
 };
 
