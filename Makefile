@@ -43,11 +43,12 @@ endif
 PROGRAM_SOURCES = $(wildcard src/cli/*.c)
 LIB_SOURCES     = $(wildcard src/engine/*.c src/io/*.c src/base/*.c) simd/dispatch.c $(ISAS:%=simd/%.c)
 TEST_SOURCES    = $(wildcard tests/test_*.c)
+SUPPORT_SOURCES = $(filter-out $(TEST_SOURCES) tests/bits.c tests/installed.c,$(wildcard tests/*.c))
 BENCH_SOURCES   = $(wildcard bench/*.cc)
 
 PROGRAM_OBJECTS = $(PROGRAM_SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS     = $(LIB_SOURCES:%.c=$(BUILD)/%.o)
-SUPPORT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support.c))
+SUPPORT_OBJECTS = $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
 
 PROGRAM = $(BUILD)/mnist_fast
 PARTS   = $(BUILD)/program.a

@@ -1,6 +1,8 @@
 /* Laws of softmax and cross-entropy, and of the Adam step, on every instruction set.
  *
  * u = 2^-24 is the error of one rounding. A sum of 10 positive terms is off by at most 9 u of itself. */
+#include "guarded.h"
+#include "matrix.h"
 #include "support.h"
 
 #include <float.h>
@@ -73,7 +75,7 @@ START_TEST(against_double)
     for (int i = 0; i < ROWS; i++) {
         int first = 0;
         for (int c = 1; c < MF_CLASSES; c++)
-            if (*matrix_at(logits, i, c) > *matrix_at(logits, i, first))
+            if (*mf_at(logits, i, c) > *mf_at(logits, i, first))
                 first = c;
         if (results.digit[i] != first)
             support_fail("row %d: digit %d, expected %d", i, results.digit[i], first);
@@ -81,7 +83,7 @@ START_TEST(against_double)
         /* The difference to the largest logit is rounded: an error of u |x| in the exponent. */
         double e[MF_CLASSES], error[MF_CLASSES], sum = 0, sum_error = 0;
         for (int c = 0; c < MF_CLASSES; c++) {
-            const double x = (double)*matrix_at(logits, i, c) - *matrix_at(logits, i, first);
+            const double x = (double)*mf_at(logits, i, c) - *mf_at(logits, i, first);
             e[c] = exp(x);
             error[c] = u * fabs(x) + EXP_ERROR;
             sum += e[c];
@@ -89,17 +91,17 @@ START_TEST(against_double)
         }
         sum_error = sum_error / sum + 9 * u; /* relative */
         for (int c = 0; c < MF_CLASSES; c++) {
-            const double p = e[c] / sum, target = c == labels[i], got = *matrix_at(results.probability, i, c);
+            const double p = e[c] / sum, target = c == labels[i], got = *mf_at(results.probability, i, c);
             const double bound = p * (error[c] + sum_error + u) * 1.001 + 2.0 * FLT_MIN; /* exp(-87.3) gives 0 */
             if (!(fabs(got - p) <= bound))
                 support_fail("row %d, class %d: probability %.9g, in double %.17g", i, c, got, p);
             const double g = (p - target) * scale,
                          g_bound = scale * (bound + 2 * u * fabs(p - target)) * 1.001 + FLT_MIN;
-            if (!(fabs(*matrix_at(results.gradient, i, c) - g) <= g_bound))
+            if (!(fabs(*mf_at(results.gradient, i, c) - g) <= g_bound))
                 support_fail("row %d, class %d: gradient %.9g, in double %.17g", i, c,
-                             (double)*matrix_at(results.gradient, i, c), g);
+                             (double)*mf_at(results.gradient, i, c), g);
         }
-        const double x = (double)*matrix_at(logits, i, labels[i]) - *matrix_at(logits, i, first), loss = log(sum) - x;
+        const double x = (double)*mf_at(logits, i, labels[i]) - *mf_at(logits, i, first), loss = log(sum) - x;
         const double bound = sum_error + LOG_ERROR * log(sum) + u * fabs(x) + u * fabs(loss);
         if (!(fabs(results.loss[i] - loss) <= bound * 1.001))
             support_fail("row %d: loss %.9g, in double %.17g, bound %.3g", i, (double)results.loss[i], loss, bound);
@@ -120,11 +122,11 @@ START_TEST(sums)
     for (int i = 0; i < ROWS; i++) {
         double p = 0, g = 0;
         for (int c = 0; c < MF_CLASSES; c++) {
-            const float probability = *matrix_at(results.probability, i, c);
+            const float probability = *mf_at(results.probability, i, c);
             if (!(probability >= 0 && probability <= 1))
                 support_fail("row %d: probability %g", i, (double)probability);
             p += probability;
-            g += *matrix_at(results.gradient, i, c);
+            g += *mf_at(results.gradient, i, c);
         }
         /* e / sum: 9 u from the sum, u from the quotients. The gradient adds u for the difference and u for the
          * product, each of a total of at most 2, and what is flushed. */
@@ -146,8 +148,8 @@ START_TEST(shift_invariance)
     for (int i = 0; i < ROWS; i++) {
         const float shift = (float)(random_below(&random, 2001) - 1000);
         for (int c = 0; c < MF_CLASSES; c++) {
-            *matrix_at(logits, i, c) = truncf(*matrix_at(logits, i, c) * 0x1p13f) * 0x1p-10f;
-            *matrix_at(shifted, i, c) = *matrix_at(logits, i, c) + shift;
+            *mf_at(logits, i, c) = truncf(*mf_at(logits, i, c) * 0x1p13f) * 0x1p-10f;
+            *mf_at(shifted, i, c) = *mf_at(logits, i, c) + shift;
         }
     }
     const uint8_t *const labels = random_labels(&random);
@@ -168,7 +170,7 @@ START_TEST(a_nan_shows)
     struct random random = random_from(303, 0, 0, 0);
     const struct mf_matrix logits = random_logits(1.0f, &random);
     for (int i = 0; i < ROWS; i++)
-        *matrix_at(logits, i, i % MF_CLASSES) = i % 20 < 10 ? NAN : INFINITY;
+        *mf_at(logits, i, i % MF_CLASSES) = i % 20 < 10 ? NAN : INFINITY;
     const uint8_t *const labels = random_labels(&random);
     support_case("softmax/%s: one logit is NaN or infinite", isa->name);
     const struct results results = run(isa, logits, labels, ROWS);
@@ -188,7 +190,7 @@ START_TEST(extremes)
     for (int i = 0; i < MF_CLASSES; i++) {
         labels[i] = (uint8_t)(i % 2 ? i : (i + 1) % MF_CLASSES);
         for (int c = 0; c < MF_CLASSES; c++)
-            *matrix_at(logits, i, c) = c == i ? 1e4f : -1e4f;
+            *mf_at(logits, i, c) = c == i ? 1e4f : -1e4f;
     }
     const struct results results = run(isa, logits, labels, MF_CLASSES);
     for (int i = 0; i < MF_CLASSES; i++) {
@@ -197,17 +199,17 @@ START_TEST(extremes)
             support_fail("row %d: digit %d, loss %g", i, results.digit[i], (double)results.loss[i]);
         for (int c = 0; c < MF_CLASSES; c++) {
             const float p = c == i, g = (p - (c == labels[i] ? 1.0f : 0.0f)) * scale;
-            if (*matrix_at(results.probability, i, c) != p || *matrix_at(results.gradient, i, c) != g)
+            if (*mf_at(results.probability, i, c) != p || *mf_at(results.gradient, i, c) != g)
                 support_fail("row %d, class %d: probability %g, gradient %g", i, c,
-                             (double)*matrix_at(results.probability, i, c), (double)*matrix_at(results.gradient, i, c));
+                             (double)*mf_at(results.probability, i, c), (double)*mf_at(results.gradient, i, c));
         }
     }
     /* All equal: ten times 1/10, the first class, log 10. */
     for (int c = 0; c < MF_CLASSES; c++)
-        *matrix_at(logits, 0, c) = -1e4f;
+        *mf_at(logits, 0, c) = -1e4f;
     const struct results equal = run(isa, logits, labels, 1);
     for (int c = 0; c < MF_CLASSES; c++)
-        ck_assert_float_eq(*matrix_at(equal.probability, 0, c), 0.1f);
+        ck_assert_float_eq(*mf_at(equal.probability, 0, c), 0.1f);
     ck_assert_int_eq(equal.digit[0], 0);
     ck_assert_double_eq_tol(equal.loss[0], log(10), log(10) * (LOG_ERROR + u));
     guarded_release();
@@ -228,7 +230,7 @@ static struct mf_matrix scan_logits(int tops, struct random *random)
     const struct mf_matrix logits = matrix_new(ROWS, 1);
     for (int i = 0; i < ROWS; i++)
         for (int c = 0; c < MF_CLASSES; c++)
-            *matrix_at(logits, i, c) = c < tops ? 0.0f : c == tops ? some_exponent(random) : -1e4f;
+            *mf_at(logits, i, c) = c < tops ? 0.0f : c == tops ? some_exponent(random) : -1e4f;
     return logits;
 }
 
@@ -242,8 +244,8 @@ START_TEST(exp_scan)
         const struct mf_matrix logits = scan_logits(1, &random);
         const struct results results = run(isa, logits, NULL, ROWS);
         for (int i = 0; i < ROWS; i++) {
-            const double x = *matrix_at(logits, i, 1);
-            const double ratio = (double)*matrix_at(results.probability, i, 1) / *matrix_at(results.probability, i, 0);
+            const double x = *mf_at(logits, i, 1);
+            const double ratio = (double)*mf_at(results.probability, i, 1) / *mf_at(results.probability, i, 0);
             const double error = fabs(ratio / exp(x) - 1);
             if (!(error <= (EXP_ERROR + 2 * u) * 1.001))
                 support_fail("exp(%a) is off by %.2f u", x, error / u);
@@ -265,7 +267,7 @@ START_TEST(log_scan)
         const struct mf_matrix logits = scan_logits(tops, &random);
         const struct results results = run(isa, logits, labels, ROWS);
         for (int i = 0; i < ROWS; i++) {
-            const double e = exp(*matrix_at(logits, i, tops)), exact = log(tops + e);
+            const double e = exp(*mf_at(logits, i, tops)), exact = log(tops + e);
             const double bound = EXP_ERROR * e / (tops + e) + u + LOG_ERROR * exact;
             if (!(fabs(results.loss[i] - exact) <= bound * 1.001))
                 support_fail("log(%.9g) is off by %.2f u", tops + e, fabs(results.loss[i] - exact) / u);
@@ -287,9 +289,9 @@ START_TEST(adam_sign)
                            v = matrix_new(1, PANELS);
     matrix_fill(m, 1, PANELS, PANELS * MF_PANEL, 1.0f, 0.0f, &random);
     for (int j = 0; j < PANELS * MF_PANEL; j++) {
-        *matrix_at(g, 0, j) = ldexpf(random_real(&random), random_below(&random, 80) - 40);
-        *matrix_at(w, 0, j) = 0.0f;
-        *matrix_at(v, 0, j) = fabsf(*matrix_at(m, 0, j));
+        *mf_at(g, 0, j) = ldexpf(random_real(&random), random_below(&random, 80) - 40);
+        *mf_at(w, 0, j) = 0.0f;
+        *mf_at(v, 0, j) = fabsf(*mf_at(m, 0, j));
     }
     const float rate = 0.001f;
     const struct mf_weight_update op = {.dz = g,
@@ -300,11 +302,11 @@ START_TEST(adam_sign)
                                         .adam = {.gain1 = 1.0f, .gain2 = 1.0f, .rate = rate, .root = 1.0f}};
     isa->bias_update(&op, 0, 0, PANELS);
     for (int j = 0; j < PANELS * MF_PANEL; j++) {
-        const double moved = *matrix_at(w, 0, j), expected = -copysign(rate, (double)*matrix_at(g, 0, j));
-        if (*matrix_at(m, 0, j) != *matrix_at(g, 0, j))
+        const double moved = *mf_at(w, 0, j), expected = -copysign(rate, (double)*mf_at(g, 0, j));
+        if (*mf_at(m, 0, j) != *mf_at(g, 0, j))
             support_fail("column %d: the moment is not the gradient", j);
         if (!(fabs(moved - expected) <= 5 * u * rate)) /* square, root, quotient, product, sum */
-            support_fail("column %d: moved by %g for the gradient %g", j, moved, (double)*matrix_at(g, 0, j));
+            support_fail("column %d: moved by %g for the gradient %g", j, moved, (double)*mf_at(g, 0, j));
     }
     guarded_release();
 }
@@ -314,7 +316,7 @@ static void expect_no_denormal(const char *what, struct mf_matrix matrix, int ro
 {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < panels * MF_PANEL; j++) {
-            const float x = *matrix_at(matrix, i, j);
+            const float x = *mf_at(matrix, i, j);
             if (fpclassify(x) == FP_SUBNORMAL || (x == 0.0f && signbit(x)))
                 support_fail("%s (%d, %d) is %a", what, i, j, (double)x);
         }
@@ -342,8 +344,8 @@ START_TEST(no_denormals)
     matrix_fill(v, UNITS, PANELS, UNITS, 2.0f * FLT_MIN, 0.0f, &random);
     for (int i = 0; i < UNITS; i++)
         for (int j = 0; j < UNITS; j++) {
-            *matrix_at(m, i, j) += copysignf(FLT_MIN, *matrix_at(m, i, j));
-            *matrix_at(v, i, j) = fabsf(*matrix_at(v, i, j)) + FLT_MIN;
+            *mf_at(m, i, j) += copysignf(FLT_MIN, *mf_at(m, i, j));
+            *mf_at(v, i, j) = fabsf(*mf_at(v, i, j)) + FLT_MIN;
         }
     /* a · a would be denormal here too; gains of 1 keep m what the flushed gradient makes it. */
     struct mf_weight_update weight = {.x = a, .dz = a, .samples = SAMPLES, .w = w, .m = m, .v = v};
@@ -359,7 +361,7 @@ START_TEST(no_denormals)
     int zeros = 0, rest = 0;
     for (int i = 0; i < UNITS; i++)
         for (int j = 0; j < UNITS; j++) {
-            const float x = *matrix_at(m, i, j);
+            const float x = *mf_at(m, i, j);
             zeros += x == 0.0f;
             rest += x != 0.0f;
         }
@@ -369,7 +371,7 @@ START_TEST(no_denormals)
     const struct mf_matrix logits = random_logits(1.0f, &random);
     uint8_t *const labels = random_labels(&random);
     for (int i = 0; i < ROWS; i++) /* other classes are near exp(-85) */
-        *matrix_at(logits, i, labels[i]) = 85.0f;
+        *mf_at(logits, i, labels[i]) = 85.0f;
     const struct results results = run(isa, logits, labels, ROWS);
     expect_no_denormal("gradient", results.gradient, ROWS, 1);
     guarded_release();
