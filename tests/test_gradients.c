@@ -1,20 +1,11 @@
-/* The network as a whole: its gradients against central differences, ten steps against PyTorch's, and one model for
- * every instruction set, team of threads, interruption and floating-point environment. */
-#include "engine/model_file.h"
-#include "engine/network.h"
-#include "support.h"
+/* The arithmetic of a whole step: gradients against central differences, and ten steps against PyTorch's. */
+#include "networks.h"
 
 #include <errno.h>
-#include <fenv.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 static const double eps = 0x1p-24; /* half a unit in the last place of a float */
 
@@ -23,69 +14,6 @@ static const double eps = 0x1p-24; /* half a unit in the last place of a float *
 static double rounding(int k)
 {
     return eps * fmin(k + 1, 4 * sqrt(k));
-}
-
-/* ---- networks and images to try ---- */
-
-static mnist_fast *network_new(const mnist_fast_config *config, const struct mf_kernels *kernels, int threads,
-                               bool dense)
-{
-    const mnist_fast_runtime machine = {.isa = kernels->name, .threads = threads};
-    mnist_fast *network;
-    mnist_fast_error error;
-    if (mnist_fast_create(config, &machine, &network, &error))
-        support_fail("%s", error.text);
-    network->dense = dense;
-    return network;
-}
-
-static mnist_fast_config config_of(int batch, double validation, int layers, const int *hidden)
-{
-    mnist_fast_config config;
-    mnist_fast_default_config(&config);
-    memset(config.hidden, 0, sizeof config.hidden);
-    memcpy(config.hidden, hidden, (size_t)layers * sizeof *hidden);
-    config.hidden_count = layers;
-    config.batch_size = batch;
-    config.validation_fraction = validation;
-    return config;
-}
-
-/* A fifth of the pixels has ink. */
-static mnist_fast_images images_new(struct random *random, int count)
-{
-    uint8_t *pixels = calloc(count, MF_INPUTS), *labels = calloc(count, 1);
-    if (!pixels || !labels)
-        support_fail("no memory for %d images", count);
-    for (int i = 0; i < count * MF_INPUTS; i++)
-        if (random_below(random, 5) == 0)
-            pixels[i] = (uint8_t)random_below(random, 256);
-    for (int i = 0; i < count; i++)
-        labels[i] = (uint8_t)random_below(random, MF_CLASSES);
-    return (mnist_fast_images){.pixels = pixels, .labels = labels, .count = count};
-}
-
-static void images_free(mnist_fast_images *images)
-{
-    free((void *)images->pixels);
-    free((void *)images->labels);
-}
-
-static void train(mnist_fast *network, const mnist_fast_images *images, int epochs,
-                  mnist_fast_progress_callback *report, void *user)
-{
-    mnist_fast_error error;
-    if (mnist_fast_train(network, images, epochs, report, user, &error))
-        support_fail("%s", error.text);
-}
-
-static float *tensor_new(const mnist_fast *network, int tensor, enum mf_tensor_kind kind)
-{
-    float *values = malloc(mf_tensor_size(network, tensor) * sizeof *values);
-    if (!values)
-        support_fail("no memory for a tensor");
-    mf_tensor_get(network, tensor, kind, values);
-    return values;
 }
 
 /* ---- gradients ---- */
@@ -286,7 +214,7 @@ START_TEST(gradients)
     double worst = 0;
     for (int isa = 0; isa < support_isa_count; isa++)
         for (int dense = 0; dense < 2; dense++) {
-            support_case("gradients of shape %d, %s, %s", _i, support_isas[isa]->name, dense ? "dense" : "lists");
+            support_case("gradients of shape %d, %s, %s", _i, support_isas[isa]->name, dense ? "dense" : "sparse");
             mnist_fast *network = network_new(&config, support_isas[isa], 1 + 2 * dense, dense);
             train(network, &images, 1, NULL, NULL);
             for (int t = 0; t < mf_tensor_count(network); t++) {
@@ -306,7 +234,7 @@ START_TEST(gradients)
         }
     printf("gradients of shape %d: at most %.2g of what is allowed\n", _i, worst);
 
-    images_free(&images);
+    mnist_fast_free_images(&images);
 }
 END_TEST
 
@@ -405,227 +333,19 @@ START_TEST(trace)
             free(tensor[t]);
         mnist_fast_free(network);
     }
-    images_free(&images);
-}
-END_TEST
-
-/* ---- one seed, one model ---- */
-
-/* All that a training leaves behind. */
-struct result {
-    float *values;
-    size_t count;
-    double metrics[4]; /* of the last epoch, training and validation */
-};
-
-static int note_metrics(const mnist_fast_progress *progress, void *user)
-{
-    struct result *result = user;
-    if (progress->epoch_done) {
-        const double metrics[] = {progress->train.loss, progress->train.accuracy, progress->validation.loss,
-                                  progress->validation.accuracy};
-        memcpy(result->metrics, metrics, sizeof metrics);
-    }
-    return 0;
-}
-
-static void collect(const mnist_fast *network, struct result *result)
-{
-    result->count = 3 * mnist_fast_parameter_count(network);
-    result->values = malloc(result->count * sizeof(float));
-    if (!result->values)
-        support_fail("no memory for a result");
-    float *next = result->values;
-    for (int kind = MF_WEIGHT; kind <= MF_MOMENT2; kind++)
-        for (int t = 0; t < mf_tensor_count(network); t++) {
-            mf_tensor_get(network, t, (enum mf_tensor_kind)kind, next);
-            next += mf_tensor_size(network, t);
-        }
-}
-
-/* Fails unless got is expected, bit for bit; frees got. */
-static void expect_result(const struct result *expected, struct result *got)
-{
-    if (got->count != expected->count)
-        support_fail("%zu numbers, expected %zu", got->count, expected->count);
-    for (size_t i = 0; i < got->count; i++)
-        if (memcmp(got->values + i, expected->values + i, sizeof(float)))
-            support_fail("%s %zu is %a, expected %a",
-                         i < got->count / 3       ? "weight"
-                         : i < got->count / 3 * 2 ? "first moment"
-                                                  : "second moment",
-                         i % (got->count / 3), (double)got->values[i], (double)expected->values[i]);
-    for (int i = 0; i < 4; i++)
-        if (memcmp(got->metrics + i, expected->metrics + i, sizeof(double)))
-            support_fail("metric %d is %a, expected %a", i, got->metrics[i], expected->metrics[i]);
-    free(got->values);
-    got->values = NULL;
-}
-
-enum { EPOCHS = 3, BATCHES = 5, RESULT_IMAGES = 90 }; /* 81 to train on, the last batch is a single image */
-static const int result_hidden[] = {20, 35};
-
-static struct result trained(const mnist_fast_images *images, const struct mf_kernels *kernels, int threads, bool dense)
-{
-    const mnist_fast_config config = config_of(20, 0.1, 2, result_hidden);
-    struct result result = {0};
-    mnist_fast *network = network_new(&config, kernels, threads, dense);
-    train(network, images, EPOCHS, note_metrics, &result);
-    collect(network, &result);
-    mnist_fast_free(network);
-    return result;
-}
-
-/* More threads than rows, than units of work, than processors; a runtime that may give fewer than were asked for. */
-START_TEST(teams)
-{
-    static const int threads[] = {1, 2, 3, 5, 16, 64, 200};
-    const size_t sizes = sizeof threads / sizeof *threads - (support_short ? 2 : 0);
-    struct random random = random_from(502, 0, 0, 0);
-    mnist_fast_images images = images_new(&random, RESULT_IMAGES);
-    struct result expected = trained(&images, support_isas[support_isa_count - 1], 1, true);
-    omp_set_dynamic(_i % 2);
-    for (int isa = 0; isa < support_isa_count; isa++)
-        for (size_t i = 0; i < sizes; i++)
-            for (int dense = 0; dense < 2; dense++) {
-                support_case("%s, %d threads, %s%s", support_isas[isa]->name, threads[i], dense ? "dense" : "lists",
-                             _i ? ", OMP_DYNAMIC" : "");
-                struct result got = trained(&images, support_isas[isa], threads[i], dense);
-                expect_result(&expected, &got);
-            }
-    free(expected.values);
-    images_free(&images);
-}
-END_TEST
-
-struct stop {
-    int calls, at;
-};
-
-static int stop_at(const mnist_fast_progress *progress, void *user)
-{
-    (void)progress;
-    struct stop *stop = user;
-    return ++stop->calls == stop->at;
-}
-
-/* Stopped after any batch or epoch, saved, and gone on with by other kernels and another team. */
-START_TEST(resume)
-{
-    struct random random = random_from(503, 0, 0, 0);
-    mnist_fast_images images = images_new(&random, RESULT_IMAGES);
-    struct result expected = trained(&images, support_isas[0], 2, false);
-    const mnist_fast_config config = config_of(20, 0.1, 2, result_hidden);
-    char path[] = "/tmp/mnist_fast_network_XXXXXX";
-    const int file = mkstemp(path);
-    if (file < 0)
-        support_fail("%s: %s", path, strerror(errno));
-    close(file);
-
-    for (int at = 1; at < EPOCHS * BATCHES; at++) {
-        const struct mf_kernels *before = support_isas[at % support_isa_count];
-        const struct mf_kernels *after = support_isas[(at + 1) % support_isa_count];
-        support_case("stopped at batch %d of %d, %s, gone on with %s", at, EPOCHS * BATCHES, before->name, after->name);
-        mnist_fast *network = network_new(&config, before, 1 + at % 4, at % 3 == 0);
-        struct stop stop = {.at = at};
-        mnist_fast_error error;
-        if (mnist_fast_train(network, &images, EPOCHS, stop_at, &stop, &error) != MNIST_FAST_STOPPED)
-            support_fail("the training was not stopped");
-        const struct mf_position position = network->position;
-        if (position.epoch * BATCHES + position.batch != at || position.step != (uint64_t)at)
-            support_fail("it stands at epoch %d, batch %d", position.epoch, position.batch);
-        const struct mf_checkpoint checkpoint = {.data_crc32 = 7};
-        if (mf_model_write(network, path, &checkpoint, &error))
-            support_fail("%s", error.text);
-        mnist_fast_free(network);
-
-        const mnist_fast_runtime machine = {.isa = after->name, .threads = 1 + (at + 2) % 5};
-        struct mf_checkpoint found;
-        if (mf_model_read(path, &machine, &found, &network, &error))
-            support_fail("%s", error.text);
-        network->dense = at % 2;
-        struct result got = {0};
-        train(network, &images, EPOCHS, note_metrics, &got);
-        collect(network, &got);
-        mnist_fast_free(network);
-        expect_result(&expected, &got);
-    }
-    unlink(path);
-    free(expected.values);
-    images_free(&images);
-}
-END_TEST
-
-/* ---- the floating-point environment ---- */
-
-#if defined(__SSE__)
-enum { CONTROL = 0xffc0, FLUSH = 0x8040 }; /* MXCSR: masks, rounding, FTZ, DAZ; the rest are flags */
-static unsigned control_get(void)
-{
-    return _mm_getcsr() & CONTROL;
-}
-static void control_flush(void)
-{
-    _mm_setcsr(_mm_getcsr() | FLUSH);
-}
-#elif defined(__aarch64__)
-static unsigned control_get(void)
-{
-    return (unsigned)__builtin_aarch64_get_fpcr();
-}
-static void control_flush(void)
-{
-    __builtin_aarch64_set_fpcr((unsigned)__builtin_aarch64_get_fpcr() | 1u << 24); /* FZ */
-}
-#else
-static unsigned control_get(void)
-{
-    return (unsigned)fegetround();
-}
-static void control_flush(void)
-{
-}
-#endif
-
-/* A host program that has denormals flushed finds its setting again, and gets the same model: what the kernels do not
- * flush themselves are weights and activations, which do not get that small. */
-START_TEST(environment)
-{
-    struct random random = random_from(504, 0, 0, 0);
-    mnist_fast_images images = images_new(&random, RESULT_IMAGES);
-    const struct mf_kernels *kernels = support_isas[_i];
-    support_case("floating-point environment, %s", kernels->name);
-    const unsigned usual = control_get();
-    struct result expected = trained(&images, kernels, 1, false);
-    if (control_get() != usual)
-        support_fail("the control word is %x after training, was %x", control_get(), usual);
-    control_flush();
-    const unsigned flushing = control_get();
-    for (int threads = 1; threads <= 3; threads++) {
-        struct result got = trained(&images, kernels, threads, false);
-        if (control_get() != flushing)
-            support_fail("the control word is %x after training, was %x", control_get(), flushing);
-        expect_result(&expected, &got);
-    }
-    free(expected.values);
-    images_free(&images);
+    mnist_fast_free_images(&images);
 }
 END_TEST
 
 int main(void)
 {
     support_begin();
-    for (int i = 0; i < support_isa_count; i++)
-        printf("ISA: %s\n", support_isas[i]->name);
-
-    Suite *suite = suite_create("network");
-    TCase *tcase = tcase_create("network");
+    support_announce_isas();
+    Suite *suite = suite_create("gradients");
+    TCase *tcase = tcase_create("gradients");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, gradients, 0, 4);
     tcase_add_loop_test(tcase, trace, 0, support_isa_count);
-    tcase_add_loop_test(tcase, teams, 0, 2);
-    tcase_add_test(tcase, resume);
-    tcase_add_loop_test(tcase, environment, 0, support_isa_count);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
