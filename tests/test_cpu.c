@@ -2,11 +2,10 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/cpu.h"
 
+#include "folder.h"
 #include "support.h"
 
 #include <errno.h>
-#include <ftw.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,41 +13,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char root[] = "/tmp/mnist_fast_cpu_XXXXXX";
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_machine(void)
-{
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
+/* What stands below the folder is the machine. */
 static void new_machine(void)
 {
-    remove_machine();
-    ck_assert_msg(mkdir(root, 0700) == 0, "%s: %s", root, strerror(errno));
+    remove_tree(folder);
+    ck_assert_msg(mkdir(folder, 0700) == 0, "%s: %s", folder, strerror(errno));
 }
 
 /* A file of the machine, with the folders above it. */
 static void put(const char *name, const char *text)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s%s", root, name);
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+    char path[PATH_MAX + 128];
+    snprintf(path, sizeof path, "%s%s", folder, name);
+    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
         mkdir(path, 0700);
         *slash = '/';
     }
-    FILE *file = fopen(path, "w");
-    ck_assert_msg(file, "%s: %s", path, strerror(errno));
-    fputs(text, file);
-    fclose(file);
+    file_write(path, text, strlen(text));
 }
 
 static void put_siblings(int processor, const char *list)
@@ -65,7 +47,7 @@ static struct mf_cpu machine(const char *allowed)
     const int count = (int)strlen(allowed);
     for (int i = 0; i < count; i++)
         list[i] = allowed[i] == '1';
-    return mf_cpu_read_below(root, list, count);
+    return mf_cpu_read_below(folder, list, count);
 }
 
 static void expect(const char *what, const char *allowed, int affinity, int cores, int quota, int advised)
@@ -216,12 +198,9 @@ END_TEST
 int main(void)
 {
     support_begin();
-    if (!mkdtemp(root)) {
-        perror(root);
-        return EXIT_FAILURE;
-    }
     Suite *suite = suite_create("cpu");
     TCase *tcase = tcase_create("cpu");
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, nothing_known);
     tcase_add_test(tcase, cores);
@@ -230,7 +209,5 @@ int main(void)
     tcase_add_test(tcase, this_machine);
     tcase_add_test(tcase, default_threads);
     suite_add_tcase(suite, tcase);
-    const int code = support_run(suite);
-    remove_machine();
-    return code;
+    return support_run(suite);
 }

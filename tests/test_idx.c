@@ -2,11 +2,9 @@
  * file and says what is wrong. */
 #include "io/idx.h"
 
+#include "folder.h"
 #include "support.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,30 +14,25 @@
 
 enum kind { IMAGES, LABELS };
 
-static char folder[PATH_MAX];
-static char path[PATH_MAX + 16];
+static const char *path; /* of the file that is read */
 
 static void setup(void)
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/mnist_fast-idx-XXXXXX", base ? base : "/tmp");
-    ck_assert_msg(mkdtemp(folder) != NULL, "%s: %s", folder, strerror(errno));
-    snprintf(path, sizeof path, "%s/file", folder);
+    folder_make();
+    path = in_folder("file");
 }
 
 static void teardown(void)
 {
     remove(path);
-    ck_assert_msg(rmdir(folder) == 0, "%s: %s", folder, strerror(errno));
+    ck_assert_int_eq(names_in(folder), 0); /* nothing else was left in it */
+    folder_remove();
 }
 
 static void write_raw(const void *bytes, size_t size)
 {
     remove(path); /* truncating it instead would make some file systems flush it at every fclose() */
-    FILE *file = fopen(path, "wb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
-    ck_assert_int_eq(fclose(file), 0);
+    file_write(path, bytes, size);
 }
 
 /* Compresses bytes as gzip; the caller frees. */
@@ -276,8 +269,10 @@ END_TEST
 START_TEST(directory)
 {
     ck_assert_int_eq(mkdir(path, 0755), 0);
-    expect_refused("directory", IMAGES, MNIST_FAST_BAD_FILE, "is a directory (expected a file of images)");
-    expect_refused("directory", LABELS, MNIST_FAST_BAD_FILE, "is a directory (expected a file of labels)");
+    expect_refused("directory", IMAGES, MNIST_FAST_BAD_FILE,
+                   "(expected a regular file, found a folder); name a file of images");
+    expect_refused("directory", LABELS, MNIST_FAST_BAD_FILE,
+                   "(expected a regular file, found a folder); name a file of labels");
 }
 END_TEST
 
@@ -285,14 +280,14 @@ END_TEST
 START_TEST(fifo)
 {
     ck_assert_int_eq(mkfifo(path, 0644), 0);
-    expect_refused("FIFO", IMAGES, MNIST_FAST_BAD_FILE, "is not a regular file");
+    expect_refused("FIFO", IMAGES, MNIST_FAST_BAD_FILE, "(expected a regular file, found a device or pipe)");
 }
 END_TEST
 
 START_TEST(device)
 {
     ck_assert_int_eq(symlink("/dev/zero", path), 0);
-    expect_refused("device", LABELS, MNIST_FAST_BAD_FILE, "is not a regular file");
+    expect_refused("device", LABELS, MNIST_FAST_BAD_FILE, "(expected a regular file, found a device or pipe)");
 }
 END_TEST
 
@@ -416,6 +411,7 @@ END_TEST
 
 int main(void)
 {
+    support_begin();
     Suite *suite = suite_create("idx");
     TCase *tests = tcase_create("idx");
     tcase_add_checked_fixture(tests, setup, teardown);

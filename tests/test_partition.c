@@ -1,11 +1,10 @@
 /* The division of the work over threads. */
-#include "engine/network.h"
 #include "engine/partition.h"
-#include "support.h"
+#include "networks.h"
 
 #include <stdlib.h>
 
-enum { THREADS_MAX = 64, UNITS_MAX = 3000 };
+enum { THREADS_MAX = 64, TASKS_MAX = 3000 };
 
 static double cost_of(const struct mf_partition *partition, size_t begin, size_t end)
 {
@@ -36,11 +35,11 @@ static double busiest(const struct mf_partition *partition, int parts)
 }
 
 /* No thread has more than the mean and one task. */
-START_TEST(any_units)
+START_TEST(any_tasks)
 {
-    static const int counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 100, 500, UNITS_MAX};
+    static const int counts[] = {0, 1, 2, 3, 7, 63, 64, 65, 100, 500, TASKS_MAX};
     static const char *const kind_name[] = {"equal", "random", "one large", "falling"};
-    static struct mf_task tasks[UNITS_MAX];
+    static struct mf_task tasks[TASKS_MAX];
     struct random random = random_from(400, (uint64_t)_i, 0, 0);
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
         support_case("%d %s tasks", counts[c], kind_name[_i]);
@@ -63,17 +62,17 @@ START_TEST(any_units)
 }
 END_TEST
 
-START_TEST(shares)
+START_TEST(nearly_equal_parts)
 {
     static const int counts[] = {0, 1, 2, 15, 16, 17, 97, 1000, 54000, 2147483647};
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
         for (int parts = 1; parts <= 1024; parts++) {
             const int count = counts[c];
             support_case("%d in %d parts", count, parts);
-            ck_assert_int_eq(mf_share(count, 0, parts), 0);
-            ck_assert_int_eq(mf_share(count, parts, parts), count);
+            ck_assert_int_eq(mf_part_begin(count, 0, parts), 0);
+            ck_assert_int_eq(mf_part_begin(count, parts, parts), count);
             for (int part = 0; part < parts; part++) {
-                const int size = mf_share(count, part + 1, parts) - mf_share(count, part, parts);
+                const int size = mf_part_begin(count, part + 1, parts) - mf_part_begin(count, part, parts);
                 if (size < count / parts || size - 1 > count / parts)
                     support_fail("part %d has %d", part, size);
             }
@@ -85,27 +84,27 @@ END_TEST
 static const int hidden[][4] = {{500, 500, 500, 0}, {1, 0}, {37, 501, 3, 0}, {16, 0}, {128, 64, 0}, {2000, 0}};
 enum { NETWORKS = sizeof hidden / sizeof *hidden };
 
-/* A partition asks the kernels for their tile shape alone, so that those this CPU can't run are planned for too. */
-static mnist_fast *new_network(const int *tasks, const struct mf_kernels *isa)
+/* A partition asks the kernels for their tile shape alone, so that those this CPU cannot run are partitioned for too.
+ */
+static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
 {
-    mnist_fast_config config;
-    mnist_fast_default_config(&config);
-    for (config.hidden_count = 0; tasks[config.hidden_count]; config.hidden_count++)
-        config.hidden[config.hidden_count] = tasks[config.hidden_count];
-    const mnist_fast_runtime machine = {.isa = "scalar", .threads = 1};
+    int layers = 0;
+    while (units[layers])
+        layers++;
+    const mnist_fast_config config = config_of(1000, 0.1, layers, units);
+    const struct mf_runtime runtime = {.kernels = isa, .threads = 1};
     mnist_fast *network;
     mnist_fast_error error;
-    if (mf_network_create(&config, &machine, &network, &error) != MNIST_FAST_OK)
+    if (mf_network_create(&config, &runtime, &network, &error) != MNIST_FAST_OK)
         support_fail("%s", error.text);
-    network->kernels = isa;
     return network;
 }
 
-/* Shares of the samples on the lists of each block of pixels, measured on 1000 MNIST images in tiles of 6 pixels. */
+/* Shares of the samples that the tiles of each block of pixels keep, measured on 1000 MNIST images, 6 pixels a tile. */
 static const double mnist_density[MF_PIXEL_BLOCKS] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
                                                       0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
 
-static struct mf_partition new_plan(const mnist_fast *network, bool sparse)
+static struct mf_partition new_partition(const mnist_fast *network, bool sparse)
 {
     struct mf_partition partition;
     mnist_fast_error error;
@@ -118,12 +117,12 @@ static struct mf_partition new_plan(const mnist_fast *network, bool sparse)
 /* Every row of every panel of every layer, the bias row too, belongs to exactly one task. */
 START_TEST(all_weights)
 {
-    const int *const tasks = hidden[_i / 2];
+    const int *const units = hidden[_i / 2];
     const bool sparse = _i % 2;
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
-        support_case("partition %d for %s, %s", _i / 2, (*isa)->name, sparse ? "lists" : "dense");
-        mnist_fast *const network = new_network(tasks, *isa);
-        struct mf_partition partition = new_plan(network, sparse);
+        support_case("network %d for %s, %s", _i / 2, (*isa)->name, sparse ? "sparse" : "dense");
+        mnist_fast *const network = new_network(units, *isa);
+        struct mf_partition partition = new_partition(network, sparse);
         for (int l = 0; l < network->layers; l++) {
             const struct mf_layer *const layer = &network->layer[l];
             const int rows = layer->bias_row + 1;
@@ -133,11 +132,11 @@ START_TEST(all_weights)
                 const struct mf_task *const task = &partition.tasks[u];
                 if (task->layer != l)
                     continue;
-                const bool listed = sparse && l == 0 && task->begin < layer->in;
+                const bool packed = sparse && l == 0 && task->begin < layer->in;
                 if (task->begin < 0 || task->begin >= task->end || task->end > rows || task->first < 0 ||
                     task->first >= task->last || task->last > layer->panels || !(task->cost > 0))
                     support_fail("task %zu is not part of layer %d", u, l);
-                if (listed ? task->end - task->begin > MF_BLOCK_ROWS
+                if (packed ? task->end - task->begin > MF_BLOCK_ROWS
                            : task->begin / MF_PANEL != (task->end - 1) / MF_PANEL)
                     support_fail("task %zu of layer %d: rows [%d, %d) are more than a kernel takes", u, l, task->begin,
                                  task->end);
@@ -173,9 +172,9 @@ START_TEST(balance_of_weight_updates)
     const bool sparse = _i;
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
         mnist_fast *const network = new_network(hidden[0], *isa);
-        struct mf_partition partition = new_plan(network, sparse);
+        struct mf_partition partition = new_partition(network, sparse);
         for (int threads = 1; threads <= THREADS_MAX; threads++) {
-            support_case("weight updates by %s, %s, %d threads", (*isa)->name, sparse ? "lists" : "dense", threads);
+            support_case("weight updates by %s, %s, %d threads", (*isa)->name, sparse ? "sparse" : "dense", threads);
             const double mean = cost_of(&partition, 0, partition.count) / threads, most = busiest(&partition, threads);
             if (most > allowance(threads) * mean)
                 support_fail("the busiest has %.1f%% over the mean", 100 * (most / mean - 1));
@@ -194,7 +193,7 @@ START_TEST(balance_of_samples)
         support_case("%d samples, %d threads", batch, threads);
         int most = 0;
         for (int thread = 0; thread < threads; thread++) {
-            const int size = mf_share(batch, thread + 1, threads) - mf_share(batch, thread, threads);
+            const int size = mf_part_begin(batch, thread + 1, threads) - mf_part_begin(batch, thread, threads);
             most = size > most ? size : most;
         }
         if (most > allowance(threads) * batch / threads)
@@ -218,8 +217,8 @@ int main(void)
     Suite *const suite = suite_create("partition");
     TCase *const partition = tcase_create("partition");
     tcase_set_timeout(partition, 60);
-    tcase_add_loop_test(partition, any_units, 0, 4);
-    tcase_add_test(partition, shares);
+    tcase_add_loop_test(partition, any_tasks, 0, 4);
+    tcase_add_test(partition, nearly_equal_parts);
     tcase_add_loop_test(partition, all_weights, 0, 2 * NETWORKS);
     tcase_add_loop_test(partition, balance_of_weight_updates, 0, 2);
     tcase_add_test(partition, balance_of_samples);

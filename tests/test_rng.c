@@ -3,7 +3,6 @@
 
 #include "support.h"
 
-#include <check.h>
 #include <string.h>
 
 /* The "philox4x32 10" lines of tests/kat_vectors of Random123 1.14.0. */
@@ -100,6 +99,7 @@ END_TEST
 
 int main(void)
 {
+    support_begin();
     Suite *suite = suite_create("rng");
     TCase *tests = tcase_create("rng");
     tcase_add_loop_test(tests, philox_gives_the_published_vectors, 0, (int)(sizeof published / sizeof *published));
