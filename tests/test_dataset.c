@@ -77,9 +77,8 @@ START_TEST(every_spelling_is_found)
             ck_assert_msg(mnist_fast_load_images(folder, MNIST_FAST_TRAIN, 1, &found, &error) == MNIST_FAST_OK,
                           "%s, %s: %s", image_names[i], label_names[l], error.text);
             ck_assert_uint_eq(found.count, 3);
-            for (int k = 0; k < 3 * 784; k++) {
+            for (int k = 0; k < 3 * 784; k++)
                 ck_assert_msg(found.pixels[k] == 200, "%s: pixel %d", image_names[i], k);
-            }
             ck_assert_mem_eq(found.labels, "\7\7\7", 3);
             mnist_fast_free_images(&found);
             ck_assert_ptr_null(found.pixels);

@@ -96,12 +96,10 @@ static size_t make_file(enum kind kind, uint32_t count, uint8_t **out)
     uint8_t *bytes = malloc(size);
     ck_assert_ptr_nonnull(bytes);
     memcpy(bytes, kind == IMAGES ? images : labels, header);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         bytes[4 + i] = (uint8_t)(count >> (24 - 8 * i));
-    }
-    for (size_t i = header; i < size; i++) {
+    for (size_t i = header; i < size; i++)
         bytes[i] = kind == IMAGES ? (uint8_t)(i * 31 + i / 251) : (uint8_t)((i - header) % 10);
-    }
     *out = bytes;
     return size;
 }
@@ -120,16 +118,13 @@ START_TEST(right_files_are_read_whole)
                 const mnist_fast_status status = read_back((enum kind)kind, &items, &count, &error);
                 const size_t header = kind == IMAGES ? 16 : 8;
                 support_case("%u %s, %s", counts[i], kind == IMAGES ? "images" : "labels", packed ? "gzip" : "raw");
-                if (status != MNIST_FAST_OK) {
+                if (status != MNIST_FAST_OK)
                     support_fail("%s", error.text);
-                }
-                if (count != counts[i] || memcmp(items, bytes + header, size - header) != 0) {
+                if (count != counts[i] || memcmp(items, bytes + header, size - header) != 0)
                     support_fail("%zu items, or other bytes", count);
-                }
                 static const uint8_t zeros[16];
-                if (kind == IMAGES && memcmp(items + size - header, zeros, sizeof zeros) != 0) {
+                if (kind == IMAGES && memcmp(items + size - header, zeros, sizeof zeros) != 0)
                     support_fail("the padding is not zero");
-                }
                 free(items);
                 free(bytes);
             }

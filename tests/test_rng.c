@@ -22,10 +22,9 @@ START_TEST(philox_gives_the_published_vectors)
 {
     uint32_t out[4];
     mf_philox4x32(published[_i].counter, published[_i].key, out);
-    for (int word = 0; word < 4; word++) {
+    for (int word = 0; word < 4; word++)
         ck_assert_msg(out[word] == published[_i].expected[word], "vector %d, word %d: expected %08x, found %08x", _i,
                       word, published[_i].expected[word], out[word]);
-    }
 }
 END_TEST
 
@@ -90,10 +89,9 @@ START_TEST(below_stays_below_and_reaches_both_ends)
         hits[digit]++;
     }
     /* 10000 expected, standard deviation 95: six of them. */
-    for (int digit = 0; digit < 10; digit++) {
+    for (int digit = 0; digit < 10; digit++)
         ck_assert_msg(hits[digit] > 9430 && hits[digit] < 10570, "seed 1: %d drawn %u times of 100000", digit,
                       hits[digit]);
-    }
 }
 END_TEST
 

@@ -26,21 +26,18 @@ START_TEST(split_is_disjoint_complete_and_ascending)
             support_case("split %zu by %g, its seed %d", count, splits[i].share, (int)seed);
             struct mf_split split;
             ck_assert_int_eq(mf_split_make(seed, count, splits[i].share, &split, NULL), MNIST_FAST_OK);
-            if (split.validation_count != splits[i].held || split.train_count != count - splits[i].held) {
+            if (split.validation_count != splits[i].held || split.train_count != count - splits[i].held)
                 support_fail("%zu + %zu", split.train_count, split.validation_count);
-            }
             uint8_t *seen = calloc(count, 1);
             ck_assert_ptr_nonnull(seen);
             for (int set = 0; set < 2; set++) {
                 const uint32_t *indices = set ? split.validation : split.train;
                 const size_t size = set ? split.validation_count : split.train_count;
                 for (size_t k = 0; k < size; k++) {
-                    if (indices[k] >= count || seen[indices[k]]++) {
+                    if (indices[k] >= count || seen[indices[k]]++)
                         support_fail("index %u is out of range or there twice", indices[k]);
-                    }
-                    if (k > 0 && indices[k] <= indices[k - 1]) {
+                    if (k > 0 && indices[k] <= indices[k - 1])
                         support_fail("set %d doesn't ascend at %zu", set, k);
-                    }
                 }
             }
             free(seen);
@@ -78,14 +75,12 @@ START_TEST(split_favours_no_image)
     for (uint64_t seed = 0; seed < 2000; seed++) {
         struct mf_split split;
         ck_assert_int_eq(mf_split_make(seed, 20, 0.25, &split, NULL), MNIST_FAST_OK);
-        for (size_t i = 0; i < split.validation_count; i++) {
+        for (size_t i = 0; i < split.validation_count; i++)
             held[split.validation[i]]++;
-        }
         mf_split_free(&split);
     }
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20; i++)
         ck_assert_msg(held[i] > 384 && held[i] < 616, "seeds 0 to 1999: image %d held out %d times", i, held[i]);
-    }
 }
 END_TEST
 
@@ -129,9 +124,8 @@ static uint32_t *some_indices(size_t count)
 {
     uint32_t *indices = malloc((count + 1) * sizeof *indices);
     ck_assert_ptr_nonnull(indices);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         indices[i] = (uint32_t)(5 + 3 * i);
-    }
     return indices;
 }
 
@@ -149,12 +143,10 @@ START_TEST(order_is_a_permutation_drawn_from_the_window)
                 ck_assert_ptr_nonnull(seen);
                 for (size_t i = 0; i < count; i++) {
                     const size_t position = (order[i] - 5) / 3;
-                    if (order[i] % 3 != 2 || position >= count || seen[position]++) {
+                    if (order[i] % 3 != 2 || position >= count || seen[position]++)
                         support_fail("element %u at %zu is not one of them or there twice", order[i], i);
-                    }
-                    if (position >= i + size) {
+                    if (position >= i + size)
                         support_fail("element %zu drawn at %zu, before the buffer held it", position, i);
-                    }
                 }
                 free(seen);
                 free(order);
@@ -184,16 +176,14 @@ START_TEST(order_differs_between_epochs_and_seeds)
         free(again);
         for (uint32_t k = 0; k < i; k++) {
             int equal = 0;
-            for (int at = 0; at < 1000; at++) {
+            for (int at = 0; at < 1000; at++)
                 equal += orders[i][at] == orders[k][at];
-            }
             /* Two random orders agree in about 1000 / 200 places. */
             ck_assert_msg(equal < 100, "orders %u and %u agree in %d places", i, k, equal);
         }
     }
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 12; i++)
         free(orders[i]);
-    }
     free(indices);
 }
 END_TEST
@@ -231,9 +221,8 @@ START_TEST(split_and_order_never_change)
     for (uint32_t epoch = 0; epoch < 2; epoch++) {
         uint32_t *order = order_of(split.train, split.train_count, 10000, 1, epoch);
         ck_assert_mem_eq(order, orders[epoch], sizeof orders[epoch]);
-        if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+        if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
             ck_assert_uint_eq(crc32_z(0, (const uint8_t *)order, split.train_count * sizeof *order), crcs[epoch]);
-        }
         free(order);
     }
     mf_split_free(&split);
@@ -244,9 +233,8 @@ START_TEST(split_and_order_never_change)
     ck_assert_mem_eq(split.validation, held, sizeof held);
     mf_split_free(&split);
     uint32_t all[20];
-    for (uint32_t i = 0; i < 20; i++) {
+    for (uint32_t i = 0; i < 20; i++)
         all[i] = i;
-    }
     uint32_t *order = order_of(all, 20, 6, 1, 0);
     ck_assert_mem_eq(order, small, sizeof small);
     free(order);
@@ -288,9 +276,8 @@ START_TEST(batches_are_sorted_and_stay_themselves)
     enum { COUNT = 1003 };
     static const size_t batches[] = {1, 2, 7, 100, 1000, 1003, 5000};
     uint8_t sort_keys[3 * COUNT + 5];
-    for (size_t i = 0; i < sizeof sort_keys; i++) {
+    for (size_t i = 0; i < sizeof sort_keys; i++)
         sort_keys[i] = (uint8_t)(i * i % 7 * 31 % MF_SORT_KEYS);
-    }
     sort_keys[5] = MF_SORT_KEYS - 1;
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
         const size_t batch = batches[b], room = batch < COUNT ? batch : COUNT;
