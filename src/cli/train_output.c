@@ -46,6 +46,12 @@ static bool narrow(void)
     return columns > 0 && columns < WIDE_TABLE;
 }
 
+/* Between the values of a line: on a narrow terminal each has its own. */
+static const char *separator(void)
+{
+    return narrow() ? ",\n            " : ", ";
+}
+
 int cli_print_start(const struct cli_training *t)
 {
     const mnist_fast_config *config = &t->config;
@@ -53,7 +59,7 @@ int cli_print_start(const struct cli_training *t)
         return cli_json_print(start_event(t));
     char layers[128];
     cli_describe_network(config, layers, sizeof layers);
-    const char *between = narrow() ? ",\n            " : ", ";
+    const char *between = separator();
     const int threads = mnist_fast_threads(t->network);
     printf("mnist_fast %s\n\n", mnist_fast_version());
     printf("  images    %zu to train%s%zu to validate%s%zu to test\n", t->train_count, between, t->validation_count,
@@ -111,7 +117,7 @@ int cli_print_summary(const struct cli_training *t)
         putchar('\n');
     printf("  test      loss %.4f, accuracy %.2f%%\n", t->tested.loss, 100 * t->tested.accuracy);
     if (t->seconds > 0)
-        printf("  time      %.2f s of training, %.1f GFLOP/s%s\n", t->seconds, gflops,
+        printf("  time      %.2f s of training%s%.1f GFLOP/s%s\n", t->seconds, separator(), gflops,
                narrow() ? "" : " (skipped zeros counted)");
     else
         printf("  time      none: nothing was left to train\n");

@@ -226,7 +226,7 @@ int main(void)
     support_begin();
     support_announce_isas();
     find_row_cases();
-    Suite *const suite = suite_create("weight_update");
+    Suite *const suite = suite_create("kernels_update");
     TCase *const edges = tcase_create("edges");
     tcase_set_timeout(edges, 60);
     tcase_add_loop_test(edges, weight_update_edges, 0, row_cases);

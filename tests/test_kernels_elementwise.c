@@ -334,7 +334,7 @@ int main(void)
     support_begin();
     support_announce_isas();
     find_row_cases();
-    Suite *const suite = suite_create("kernels");
+    Suite *const suite = suite_create("kernels_elementwise");
 
     TCase *const choice = tcase_create("choice");
     tcase_add_test(choice, choose_by_name);

@@ -199,7 +199,7 @@ int main(void)
     support_begin();
     support_announce_isas();
     find_row_cases();
-    Suite *const suite = suite_create("products");
+    Suite *const suite = suite_create("kernels_products");
     TCase *const edges = tcase_create("edges");
     tcase_set_timeout(edges, 60);
     tcase_add_loop_test(edges, forward_edges, 0, row_cases);

@@ -1,0 +1,84 @@
+/* The program and signals: what is kept, and how it ends. */
+#include "program.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+START_TEST(interrupted)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    const char *checkpoint = in_folder("stopped"), *straight = in_folder("stopped_straight");
+    const char *resumed = in_folder("stopped_resumed");
+    for (int i = 0; i < 2; i++) {
+        const pid_t child =
+            start(LIST("--hidden", "64,64", "--batch", "23", "--epochs", "1000000", "--threads", "2", "--checkpoint",
+                       checkpoint, "--checkpoint-every", "1000000", "--save", in_folder("never")));
+        wait_for_output(child, EPOCH_ROW);
+        kill(child, signals[i]);
+        struct result result = finish(child);
+        expect_error(result, 128 + signals[i], i == 0 ? "stopped by SIGINT in epoch " : "stopped by SIGTERM in epoch ");
+        expect_says(result.err, "go on with --resume ");
+        ck_assert(!file_exists(in_folder("never")));
+        ck_assert_ptr_null(strstr(result.out, "weights"));
+        int epoch = 0;
+        sscanf(strstr(result.err, " in epoch "), " in epoch %d", &epoch);
+        release(&result);
+        char epochs[16];
+        snprintf(epochs, sizeof epochs, "%d", epoch + 1);
+        weights_of(RUN("--resume", checkpoint, "--epochs", epochs, "--save", resumed));
+        weights_of(RUN("--hidden", "64,64", "--batch", "23", "--epochs", epochs, "--save", straight));
+        file_expect_same(resumed, straight);
+    }
+    const pid_t child = start(LIST(USUAL, "--epochs", "1000000"));
+    wait_for_output(child, EPOCH_ROW);
+    kill(child, SIGINT);
+    struct result result = finish(child);
+    expect_error(result, 130, "nothing was kept");
+    release(&result);
+}
+END_TEST
+
+/* A batch that takes long: the first signal waits for its end, the second one doesn't. */
+START_TEST(interrupted_twice)
+{
+    const pid_t child = start(LIST("--hidden", "2000,2000", "--batch", "207", "--threads", "1", "--isa", "scalar",
+                                   "--checkpoint", in_folder("twice")));
+    wait_for_output(child, "epoch    loss");
+    for (int i = 0; i < 2; i++) {
+        kill(child, SIGINT);
+        for (int j = 0; j < 5; j++)
+            pause_briefly();
+    }
+    struct result result = finish(child);
+    if (result.signal != SIGINT)
+        support_fail("ended with %d (signal %d): %s", result.code, result.signal, result.err);
+    ck_assert(!file_exists(in_folder("twice")));
+    release(&result);
+}
+END_TEST
+
+START_TEST(ignored_interrupt_stays_ignored)
+{
+    how.ignore_interrupt = true;
+    const pid_t child = start(LIST(USUAL, "--epochs", "1000000"));
+    wait_for_output(child, EPOCH_ROW);
+    kill(child, SIGINT);
+    for (int i = 0; i < 40; i++)
+        pause_briefly();
+    kill(child, SIGTERM);
+    struct result result = finish(child);
+    expect_code(result, 143);
+    release(&result);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = program_begin("program_signals");
+    if (!tcase)
+        return 1;
+    tcase_add_test(tcase, interrupted);
+    tcase_add_test(tcase, interrupted_twice);
+    tcase_add_test(tcase, ignored_interrupt_stays_ignored);
+    return program_end();
+}

@@ -1,0 +1,178 @@
+/* Usage errors, help, information, and where the program looks for data. */
+#include "mnist_fast.h"
+#include "program.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+START_TEST(help_and_version)
+{
+    how.environment[0][0] = "MNIST_FAST_ISA";
+    how.environment[0][1] = "nonsense";
+    how.data = "/nonexistent";
+    static const char *const words[] = {"--help", "-h", "--version", "-V"};
+    for (int i = 0; i < 4; i++) {
+        struct result result = RUN(words[i]);
+        expect_code(result, 0);
+        const char *first = i < 2 ? "Usage: mnist_fast" : "mnist_fast " MNIST_FAST_VERSION "\n";
+        if (strncmp(result.out, first, strlen(first)) != 0)
+            support_fail("standard output begins otherwise: %s", result.out);
+        ck_assert_str_eq(result.err, "");
+        release(&result);
+    }
+}
+END_TEST
+
+START_TEST(usage_errors)
+{
+    static const char *const lines[][4] = {
+        {"--threads", "-1"},
+        {"--threads", "abc"},
+        {"--threads", ""},
+        {"--threads", "16abc"},
+        {"--threads", "100000"},
+        {"--threads", "99999999999999999999"},
+        {"--lr", "nan"},
+        {"--lr", "inf"},
+        {"--lr", "-1"},
+        {"--epochs", "-1"},
+        {"--batch", "0"},
+        {"--validation", "1"},
+        {"--validation", "nan"},
+        {"--hidden", "0"},
+        {"--hidden", "5,,5"},
+        {"--seed", "text"},
+        {"--nonsense"},
+        {"--seed"},
+        {"extra"},
+        {"train", "extra"},
+        {"--isa", "pentium"},
+        {"evaluate"},
+        {"predict", "--model", "m"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct result result = run(lines[i]);
+        expect_error(result, 2, "mnist_fast: ");
+        ck_assert_str_eq(result.out, "");
+        release(&result);
+    }
+}
+END_TEST
+
+START_TEST(unsupported_isa)
+{
+    static const char *const known[] = {"scalar", "avx2", "avx512", "neon"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        bool runs = false;
+        for (int j = 0; j < support_isa_count; j++)
+            runs = runs || strcmp(support_isas[j]->name, known[i]) == 0;
+        for (int by_environment = 0; by_environment < 2; by_environment++) {
+            how.environment[0][0] = by_environment ? "MNIST_FAST_ISA" : NULL;
+            how.environment[0][1] = known[i];
+            struct result result = by_environment ? RUN("--json", USUAL) : RUN("--json", USUAL, "--isa", known[i]);
+            if (runs) {
+                char field[32];
+                snprintf(field, sizeof field, "\"isa\":\"%s\"", known[i]);
+                expect_code(result, 0);
+                expect_says(result.out, field); /* what was asked for is what ran */
+            } else {
+                expect_error(result, 2, "cannot run here (this CPU runs: ");
+            }
+            release(&result);
+        }
+    }
+}
+END_TEST
+
+START_TEST(info)
+{
+    struct result result = RUN("info", "--threads", "3", "--isa", "scalar");
+    expect_code(result, 0);
+    expect_says(result.out, "version    " MNIST_FAST_VERSION "\n");
+    expect_says(result.out, "choice     scalar (--isa)\n");
+    expect_says(result.out, "threads    3 (--threads; ");
+    for (int i = 0; i < support_isa_count; i++)
+        expect_says(strstr(result.out, "runs here"), support_isas[i]->name);
+    ck_assert_str_eq(result.err, "");
+    release(&result);
+    how.environment[0][0] = "OMP_NUM_THREADS";
+    how.environment[0][1] = "5";
+    result = RUN("info");
+    expect_code(result, 0);
+    expect_says(result.out, "threads    5 (");
+    release(&result);
+}
+END_TEST
+
+START_TEST(data_missing)
+{
+    struct result result = RUN("--data", in_folder("nowhere"));
+    expect_error(result, 1, "nowhere");
+    ck_assert_str_eq(result.out, "");
+    release(&result);
+    how.data = "/nonexistent\n\x1b[31m";
+    result = RUN("train");
+    expect_error(result, 1, "/nonexistent??[31m"); /* a file name can't break the line, or colour the terminal */
+    release(&result);
+}
+END_TEST
+
+START_TEST(data_beside_the_program)
+{
+    const char *binary = in_folder("bin/mnist_fast");
+    mkdir(in_folder("bin"), 0700);
+    mkdir(in_folder("elsewhere"), 0700);
+    const struct bytes bytes = file_read(program);
+    file_write(binary, bytes.data, bytes.size);
+    free(bytes.data);
+    chmod(binary, 0700);
+    how.binary = binary;
+    how.data = "";
+    how.folder = in_folder("elsewhere");
+    struct result result = RUN(USUAL);
+    expect_error(result, 1, "data"); /* there is none yet */
+    release(&result);
+    ck_assert_int_eq(symlink(in_folder("data"), in_folder("bin/data")), 0);
+    result = RUN(USUAL);
+    expect_code(result, 0);
+    release(&result);
+    remove(in_folder("bin/data")); /* then data/ of the current folder */
+    how.folder = folder;
+    result = RUN(USUAL);
+    expect_code(result, 0);
+    release(&result);
+}
+END_TEST
+
+START_TEST(save_is_checked_first)
+{
+    static const char *const ways[] = {"--save", "--checkpoint"};
+    for (int i = 0; i < 2; i++) {
+        struct result result = RUN(USUAL, ways[i], in_folder("nowhere/model"));
+        expect_error(result, 1, "nowhere/model");
+        ck_assert_str_eq(result.out, "");
+        release(&result);
+        result = RUN(USUAL, ways[i], folder);
+        expect_error(result, 1, folder);
+        ck_assert_str_eq(result.out, "");
+        release(&result);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = program_begin("program_usage");
+    if (!tcase)
+        return 1;
+    tcase_add_test(tcase, help_and_version);
+    tcase_add_test(tcase, usage_errors);
+    tcase_add_test(tcase, unsupported_isa);
+    tcase_add_test(tcase, info);
+    tcase_add_test(tcase, data_missing);
+    tcase_add_test(tcase, data_beside_the_program);
+    tcase_add_test(tcase, save_is_checked_first);
+    return program_end();
+}
