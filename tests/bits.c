@@ -1,7 +1,6 @@
-/* bits CASE ISA THREADS lists|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
+/* bits CASE ISA THREADS sparse|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
  * the checksum of its weights. */
 #include "engine/network.h"
-#include "io/dataset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,12 +32,14 @@ int main(int argc, char **argv)
 {
     const struct bits_case *c = argc == 7 ? find(argv[1]) : NULL;
     if (!c) {
-        fprintf(stderr, "usage: bits CASE ISA THREADS lists|dense DATA MODEL\n");
+        fprintf(stderr, "usage: bits CASE ISA THREADS sparse|dense DATA MODEL\n");
         return 2;
     }
-    const mnist_fast_runtime machine = {.isa = argv[2], .threads = atoi(argv[3])};
+    mnist_fast_runtime runtime = MNIST_FAST_RUNTIME_INIT;
+    runtime.isa = argv[2];
+    runtime.threads = atoi(argv[3]);
     mnist_fast_config config;
-    mnist_fast_default_config(&config);
+    mnist_fast_default_config(&config, sizeof config);
     if (c->batch)
         config.batch_size = c->batch;
     if (c->hidden_count) {
@@ -47,20 +48,21 @@ int main(int argc, char **argv)
         memcpy(config.hidden, c->hidden, (size_t)c->hidden_count * sizeof *c->hidden);
     }
 
-    struct mf_dataset data = {0};
+    mnist_fast_images images = {0};
     mnist_fast *network = NULL;
     mnist_fast_error error;
     int code = 1;
-    if (mf_dataset_load(argv[5], MF_TRAIN, &data, &error) || mnist_fast_create(&config, &machine, &network, &error))
+    if (mnist_fast_load_images(argv[5], MNIST_FAST_TRAIN, 1, &images, &error) ||
+        mnist_fast_create(&config, &runtime, &network, &error))
         goto done;
-    if (data.count < c->images) {
+    if (images.count < c->images) {
         snprintf(error.text, sizeof error.text, "%s: expected at least %zu images, found %zu", argv[5], c->images,
-                 data.count);
+                 images.count);
         goto done;
     }
     network->dense = !strcmp(argv[4], "dense");
-    const mnist_fast_images images = {.pixels = data.pixels, .labels = data.labels, .count = c->images};
-    if (mnist_fast_train(network, &images, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
+    const mnist_fast_images first = {.pixels = images.pixels, .labels = images.labels, .count = c->images};
+    if (mnist_fast_train(network, &first, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
         goto done;
     printf("%s %d %08x\n", mnist_fast_isa(network), mnist_fast_threads(network), mnist_fast_weights_crc32(network));
     code = 0;
@@ -68,6 +70,6 @@ done:
     if (code)
         fprintf(stderr, "bits: %s\n", error.text);
     mnist_fast_free(network);
-    mf_dataset_free(&data);
+    mnist_fast_free_images(&images);
     return code;
 }

@@ -18,7 +18,7 @@ int main(void)
 
     mnist_fast_images images = {pixels, labels, COUNT};
     mnist_fast_config config;
-    mnist_fast_default_config(&config);
+    mnist_fast_default_config(&config, sizeof config);
     config.hidden[0] = 32;
     config.hidden_count = 1;
     config.batch_size = 20;

@@ -63,26 +63,39 @@ END_TEST
 
 START_TEST(unsupported_isa)
 {
-    static const char *const known[] = {"scalar", "avx2", "avx512", "neon"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    static const char *const names[] = {"scalar", "avx2", "avx512", "neon", "AVX2", "pentium"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bool runs = false;
         for (int j = 0; j < support_isa_count; j++)
-            runs = runs || strcmp(support_isas[j]->name, known[i]) == 0;
+            runs = runs || strcmp(support_isas[j]->name, names[i]) == 0;
         for (int by_environment = 0; by_environment < 2; by_environment++) {
             how.environment[0][0] = by_environment ? "MNIST_FAST_ISA" : NULL;
-            how.environment[0][1] = known[i];
-            struct result result = by_environment ? RUN("--json", USUAL) : RUN("--json", USUAL, "--isa", known[i]);
+            how.environment[0][1] = names[i];
+            struct result result = by_environment ? RUN("--json", USUAL) : RUN("--json", USUAL, "--isa", names[i]);
+            char says[80];
             if (runs) {
-                char field[32];
-                snprintf(field, sizeof field, "\"isa\":\"%s\"", known[i]);
+                snprintf(says, sizeof says, "\"isa\":\"%s\"", names[i]);
                 expect_code(result, 0);
-                expect_says(result.out, field); /* what was asked for is what ran */
+                expect_says(result.out, says); /* what was asked for is what ran */
             } else {
-                expect_error(result, 2, "cannot run here (this CPU runs: ");
+                snprintf(says, sizeof says, "mnist_fast: %s: '%s' cannot run here (this CPU runs: ",
+                         by_environment ? "MNIST_FAST_ISA" : "instruction set", names[i]);
+                expect_error(result, 2, says);
+                expect_says(result.err, "scalar)\n");
+                ck_assert_str_eq(result.out, "");
             }
             release(&result);
         }
     }
+    how.environment[0][0] = "MNIST_FAST_ISA"; /* the option takes precedence */
+    how.environment[0][1] = "pentium";
+    struct result result = RUN("info", "--isa", "scalar");
+    expect_code(result, 0);
+    expect_says(result.out, "choice     scalar (--isa)\n");
+    release(&result);
+    result = RUN("info");
+    expect_error(result, 2, "MNIST_FAST_ISA: 'pentium' cannot run here");
+    release(&result);
 }
 END_TEST
 
