@@ -23,7 +23,7 @@ enum mf_phase {
 
 struct mf_profile {
     double seconds[MF_PHASES]; /* summed over threads */
-    double flop[MF_PHASES];    /* dense-equivalent: as if no zero were skipped */
+    double flop[MF_PHASES];    /* dense-equivalent: of the products, as if no zero were skipped; biases count nothing */
 };
 
 const char *mf_phase_name(enum mf_phase phase);

@@ -44,6 +44,55 @@ static const struct mf_nonzero_index *index_input(mnist_fast *n, const struct mf
     return mf_density(n, index->count, index->depth, end - begin) < INDEX_DENSITY_MAX ? index : NULL;
 }
 
+struct mf_forward mf_forward_operands(const mnist_fast *n, int l, const struct mf_packed_nonzeros *packed,
+                                      const struct mf_nonzero_index *index)
+{
+    const struct mf_workspace *w = n->workspace;
+    const struct mf_layer *layer = &n->layer[l];
+    return (struct mf_forward){
+        .x = l ? w->y[l - 1] : w->x,
+        .index = index,
+        .packed = packed,
+        .w = layer->w,
+        .bias = mf_at(layer->w, layer->bias_row, 0),
+        .y = w->y[l],
+        .in = layer->in,
+        .panels = layer->panels,
+        .relu = l < n->layers - 1,
+    };
+}
+
+struct mf_input_gradient mf_input_gradient_operands(const mnist_fast *n, int l, const struct mf_nonzero_index *index)
+{
+    const struct mf_workspace *w = n->workspace;
+    return (struct mf_input_gradient){
+        .dz = w->dy[l],
+        .index = index,
+        .wt = n->layer[l].wt,
+        .h = w->y[l - 1],
+        .dx = w->dy[l - 1],
+        .out = n->layer[l].out,
+        .panels = n->layer[l - 1].panels,
+    };
+}
+
+struct mf_weight_update mf_weight_update_operands(const mnist_fast *n, int l, const struct mf_packed_nonzeros *packed,
+                                                  int samples, const struct mf_adam *adam)
+{
+    const struct mf_workspace *w = n->workspace;
+    const struct mf_layer *layer = &n->layer[l];
+    return (struct mf_weight_update){
+        .x = l ? w->y[l - 1] : w->x,
+        .packed = packed,
+        .dz = w->dy[l],
+        .samples = samples,
+        .w = layer->w,
+        .m = layer->m,
+        .v = layer->v,
+        .adam = *adam,
+    };
+}
+
 /* A block of rows that stays in the cache on its way through the network and back. */
 static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int end, struct mf_clock *clock)
 {
@@ -56,24 +105,13 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
     mf_clock_lap(clock, MF_PHASE_NONZEROS, 0);
 
     for (int l = 0; l <= last; l++) {
-        const struct mf_layer *layer = &n->layer[l];
         if (l > 0) {
             index[l] = index_input(n, rows, l, begin, end);
             mf_clock_lap(clock, MF_PHASE_NONZEROS, 0);
         }
-        const struct mf_forward op = {
-            .x = l ? w->y[l - 1] : w->x,
-            .index = index[l],
-            .packed = packed,
-            .w = layer->w,
-            .bias = mf_at(layer->w, layer->bias_row, 0),
-            .y = w->y[l],
-            .in = layer->in,
-            .panels = layer->panels,
-            .relu = l < last,
-        };
+        const struct mf_forward op = mf_forward_operands(n, l, packed, index[l]);
         (l == 0 && packed ? kernels->forward_sparse : kernels->forward)(&op, begin, end);
-        mf_clock_lap(clock, l ? MF_PHASE_FORWARD : MF_PHASE_FORWARD1, flop_of(layer, end - begin));
+        mf_clock_lap(clock, l ? MF_PHASE_FORWARD : MF_PHASE_FORWARD1, flop_of(&n->layer[l], end - begin));
     }
 
     const struct mf_softmax softmax = {
@@ -89,18 +127,10 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
     mf_clock_lap(clock, MF_PHASE_SOFTMAX, 0);
 
     for (int l = last; rows->gradients && l > 0; l--) {
-        const struct mf_layer *layer = &n->layer[l];
-        const struct mf_input_gradient op = {
-            .dz = w->dy[l],
-            .index = l < last ? index[l + 1] : NULL, /* where the output of a ReLU is zero, so is its gradient */
-            .wt = layer->wt,
-            .h = w->y[l - 1],
-            .dx = w->dy[l - 1],
-            .out = layer->out,
-            .panels = n->layer[l - 1].panels,
-        };
+        /* where the output of a ReLU is zero, so is its gradient */
+        const struct mf_input_gradient op = mf_input_gradient_operands(n, l, l < last ? index[l + 1] : NULL);
         kernels->input_gradient(&op, begin, end);
-        mf_clock_lap(clock, MF_PHASE_INPUT_GRADIENT, flop_of(layer, end - begin));
+        mf_clock_lap(clock, MF_PHASE_INPUT_GRADIENT, flop_of(&n->layer[l], end - begin));
     }
 }
 
@@ -139,17 +169,9 @@ void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size
 
     for (const struct mf_task *task = partition->tasks + begin; task < partition->tasks + end; task++) {
         const struct mf_layer *layer = &n->layer[task->layer];
-        const struct mf_weight_update op = {
-            .x = task->layer ? w->y[task->layer - 1] : w->x,
-            .packed = packed,
-            .dz = w->dy[task->layer],
-            .samples = samples,
-            .w = layer->w,
-            .m = layer->m,
-            .v = layer->v,
-            .adam = *adam,
-        };
-        if (task->begin == layer->bias_row) {
+        const struct mf_weight_update op = mf_weight_update_operands(n, task->layer, packed, samples, adam);
+        const bool is_bias = task->begin == layer->bias_row;
+        if (is_bias) {
             kernels->bias_update(&op, task->begin, task->first, task->last);
         } else if (task->layer == 0 && partition->sparse) {
             if (task->begin != packed_begin)
@@ -162,7 +184,7 @@ void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size
                 transpose(n, layer, task);
         }
         const int last = task->last * MF_PANEL < layer->out ? task->last * MF_PANEL : layer->out;
-        mf_clock_lap(clock, task->layer ? MF_PHASE_WEIGHT_UPDATE : MF_PHASE_WEIGHT_UPDATE1,
-                     2.0 * samples * (task->end - task->begin) * (last - task->first * MF_PANEL));
+        const double flop = 2.0 * samples * (task->end - task->begin) * (last - task->first * MF_PANEL);
+        mf_clock_lap(clock, task->layer ? MF_PHASE_WEIGHT_UPDATE : MF_PHASE_WEIGHT_UPDATE1, is_bias ? 0 : flop);
     }
 }

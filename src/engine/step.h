@@ -27,4 +27,14 @@ int mf_block_rows(const mnist_fast *network, int rows);
 void mf_update_weights(mnist_fast *network, const struct mf_partition *partition, size_t begin, size_t end, int samples,
                        const struct mf_adam *adam, int thread, struct mf_clock *clock);
 
+/* What the three products of layer l read and write in the workspace. packed, index: the nonzeros of the layer's input,
+ * or NULL; for the input gradient the index of the layer's output. The first layer has no input gradient. */
+struct mf_forward mf_forward_operands(const mnist_fast *network, int l, const struct mf_packed_nonzeros *packed,
+                                      const struct mf_nonzero_index *index);
+struct mf_input_gradient mf_input_gradient_operands(const mnist_fast *network, int l,
+                                                    const struct mf_nonzero_index *index);
+struct mf_weight_update mf_weight_update_operands(const mnist_fast *network, int l,
+                                                  const struct mf_packed_nonzeros *packed, int samples,
+                                                  const struct mf_adam *adam);
+
 #endif
