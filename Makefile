@@ -44,7 +44,6 @@ PROGRAM_SOURCES = $(wildcard src/cli/*.c)
 LIB_SOURCES     = $(wildcard src/engine/*.c src/io/*.c src/base/*.c) simd/dispatch.c $(ISAS:%=simd/%.c)
 TEST_SOURCES    = $(wildcard tests/test_*.c)
 SUPPORT_SOURCES = $(filter-out $(TEST_SOURCES) tests/bits.c tests/installed.c,$(wildcard tests/*.c))
-BENCH_SOURCES   = $(wildcard bench/*.cc)
 
 PROGRAM_OBJECTS = $(PROGRAM_SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS     = $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -55,9 +54,9 @@ PARTS   = $(BUILD)/program.a
 LIB     = $(BUILD)/libmnistfast.a
 SHARED  = $(BUILD)/$(SONAME)
 TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
-BENCHES = $(BENCH_SOURCES:%.cc=$(BUILD)/%)
+GOOGLE  = $(patsubst %.cc,$(BUILD)/%,$(wildcard bench/*.cc))
 LIMIT   = $(BUILD)/bench/limit
-GOOGLE  = $(filter-out $(LIMIT),$(BENCHES))
+BENCHES = $(GOOGLE) $(LIMIT)
 BITS    = $(BUILD)/tests/bits
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
@@ -143,7 +142,7 @@ $(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) -Isimd $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
-$(BUILD)/bench/%.o: bench/%.cc $(BUILD)/command
+$(BUILD)/bench/objects/%.o: bench/%.cc $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
@@ -166,15 +165,17 @@ $(BITS): %: %.o $(LIB)
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LDLIBS)
 
-$(BENCHES): %: %.o $(LIB)
-	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lbenchmark -lpthread $(LIBS) $(LDLIBS)
+$(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
+$(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
+$(BENCHES): $(LIB)
+	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) -lbenchmark -lpthread $(LIBS) $(LDLIBS)
 
 # ./mnist_fast is what users type; a copy, because the program looks for data/ beside itself.
 mnist_fast: $(BUILD)/mnist_fast
 	$(call say,CP)cp -f $< $@
 
 .SECONDARY:
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
 
 # Using it
 

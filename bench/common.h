@@ -1,10 +1,11 @@
-/* Shared by the benchmarks: operands, the FMA peak of this CPU, and the facts of the run for the context. */
+/* Shared by the benchmarks: images, the FMA peak of this CPU, and what a report says about the run. */
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -19,8 +20,14 @@
 
 extern "C" {
 #include "base/cpu.h"
-#include "io/dataset.h"
 #include "kernels.h"
+#include "mnist_fast.h"
+}
+
+[[noreturn]] inline void fail(const std::string &text, int status = 1)
+{
+    std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, text.c_str());
+    std::exit(status);
 }
 
 /* Memory on its own cache lines. */
@@ -72,23 +79,28 @@ class Random
     uint64_t state_ = 1;
 };
 
-/* The images of one file of data/ (or MNIST_FAST_DATA), else made up with as much ink: 19% of the pixels. */
+inline std::string data_folder()
+{
+    const char *const folder = std::getenv("MNIST_FAST_DATA");
+    return folder ? folder : "data";
+}
+
+/* The images of one file of data/ (or MNIST_FAST_DATA), else random ones with as much ink: 19% of the pixels. */
 struct Images {
     std::vector<uint8_t> pixels, labels;
     bool real = false;
 
-    Images(enum mf_part part, size_t made_up)
+    Images(mnist_fast_part part, size_t random_count)
     {
         enum { RESERVE = 16 }; /* that pack_pixels may read */
-        const char *const folder = std::getenv("MNIST_FAST_DATA");
-        mf_dataset dataset = {};
-        real = mf_dataset_load(folder ? folder : "data", part, &dataset, nullptr) == MNIST_FAST_OK;
-        const size_t count = real ? dataset.count : made_up;
+        mnist_fast_images images = {};
+        real = mnist_fast_load_images(data_folder().c_str(), part, 1, &images, nullptr) == MNIST_FAST_OK;
+        const size_t count = real ? images.count : random_count;
         pixels.resize(count * MF_INPUTS + RESERVE);
         labels.resize(count);
         if (real) {
-            std::memcpy(pixels.data(), dataset.pixels, count * MF_INPUTS);
-            std::memcpy(labels.data(), dataset.labels, count);
+            std::memcpy(pixels.data(), images.pixels, count * MF_INPUTS);
+            std::memcpy(labels.data(), images.labels, count);
         } else {
             Random random;
             for (size_t i = 0; i < count * MF_INPUTS; i++)
@@ -96,11 +108,23 @@ struct Images {
             for (uint8_t &label : labels)
                 label = static_cast<uint8_t>(random.bits() % MF_CLASSES);
         }
-        mf_dataset_free(&dataset);
+        mnist_fast_free_images(&images);
     }
     size_t count() const
     {
         return labels.size();
+    }
+    mnist_fast_images view() const
+    {
+        mnist_fast_images images = {};
+        images.pixels = pixels.data();
+        images.labels = labels.data();
+        images.count = count();
+        return images;
+    }
+    const char *source() const
+    {
+        return real ? "MNIST" : "random images";
     }
 };
 
@@ -190,8 +214,8 @@ inline double fma_peak(const std::string &isa)
     return best;
 }
 
-/* The rate of `flop` an iteration, dense-equivalent where zeros are skipped, and what it is of the peak; seconds: of
- * all iterations. */
+/* The rate of `flop` an iteration, and its share of the peak; seconds: of all iterations. The rate is dense-equivalent:
+ * zeros that are skipped count as computed, so it may be above the peak. */
 inline void report_flop(benchmark::State &state, double flop, double peak, double seconds)
 {
     const double all = flop * static_cast<double>(state.iterations());
@@ -214,13 +238,20 @@ inline std::string line_of(const char *command)
     return text.empty() ? "unknown" : text;
 }
 
+/* The name, and on x86 family and model: in a virtual machine the name alone says little. */
 inline std::string cpu_model()
 {
+    std::string name, numbers;
     std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.rfind("model name", 0) == 0)
-            return line.substr(line.find(':') + 2);
-    return line_of("uname -m");
+    for (std::string line; std::getline(file, line) && !line.empty();) {
+        const std::string key = line.substr(0, line.find_last_not_of("\t ", line.find(':') - 1) + 1);
+        const std::string value = line.substr(std::min(line.size(), line.find(':') + 2));
+        if (key == "model name")
+            name = value;
+        if (key == "cpu family" || key == "model")
+            numbers += (numbers.empty() ? ", family " : " model ") + value;
+    }
+    return name.empty() ? line_of("uname -m") : name + numbers;
 }
 
 /* The Makefile leaves the commands that it used in the build folder, above the folder of this executable. */

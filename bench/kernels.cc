@@ -1,145 +1,22 @@
 /* Every kernel on every instruction set, one thread, at the shapes of a training with the default network.
  *
  * m, k and n are the sizes of the product m x k times k x n. The scalar kernels are so slow that they get a part of m;
- * their rates compare all the same. A kernel is timed only after a part of its result was found equal to scalar's, bit
- * for bit. Kernels with lists are timed with the making of the lists, as a training step does it; their FLOP/s count
- * the skipped zeros.
+ * their rates can be compared all the same. A kernel is timed only after a part of its result was found equal to
+ * scalar's, bit for bit. Kernels that skip zeros (sparse, indexed) are timed with the packing or indexing, as a
+ * training step does it; their FLOP/s are dense-equivalent: skipped zeros count as computed.
  *
  * Where the operands are: names that end in /L1 and /L2 are products small enough for that cache; /memory takes other
  * operands each time, twice as many as the last-level cache holds; all others repeat one product at its real size,
  * and their label says how large its operands are and which cache holds them. */
-#include "common.h"
-
-#include <deque>
+#include "operands.h"
 
 namespace
 {
 
 enum { BATCH = 1000, HIDDEN = 500, SCALAR_SAMPLES = 48 };
 
-int panels_of(int columns)
-{
-    return (columns + MF_PANEL - 1) / MF_PANEL;
-}
-
-class Matrix
-{
-  public:
-    Matrix(int rows, int columns)
-        : rows_(rows), columns_(columns),
-          buffer_(static_cast<size_t>(panels_of(columns)) * static_cast<size_t>(rows) * MF_PANEL)
-    {
-    }
-    Matrix &fill(Random &random, float low = -1.0f, float magnitude = 1.0f)
-    {
-        for (int j = 0; j < columns_; j++)
-            for (int i = 0; i < rows_; i++)
-                at(i, j) = magnitude * std::max(low, random.real());
-        return *this;
-    }
-    mf_matrix view() const
-    {
-        mf_matrix matrix;
-        matrix.data = buffer_.get();
-        matrix.stride = static_cast<size_t>(rows_) * MF_PANEL;
-        return matrix;
-    }
-    float &at(int i, int j) const
-    {
-        return buffer_
-            .get()[static_cast<size_t>(j / MF_PANEL * rows_ + i) * MF_PANEL + static_cast<size_t>(j % MF_PANEL)];
-    }
-    int panels() const
-    {
-        return panels_of(columns_);
-    }
-    /* Whether rows [begin, end) are the same bytes. */
-    bool same(const Matrix &other, int begin, int end) const
-    {
-        for (int panel = 0; panel < panels(); panel++)
-            if (std::memcmp(&at(begin, panel * MF_PANEL), &other.at(begin, panel * MF_PANEL),
-                            sizeof(float) * MF_PANEL * static_cast<size_t>(end - begin)))
-                return false;
-        return true;
-    }
-
-  private:
-    int rows_, columns_;
-    Buffer<float> buffer_;
-};
-
-struct Lists {
-    Buffer<int> count{MF_BLOCK_ROWS};
-    Buffer<int32_t> offset;
-    Buffer<float> value;
-    Buffer<uint64_t> place;
-    mf_lists lists;
-
-    explicit Lists(int depth)
-        : offset(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + MF_INDEX_AHEAD),
-          value(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + MF_PANEL),
-          place(static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth) + 1)
-    {
-        lists.depth = depth;
-        lists.count = count.get();
-        lists.offset = offset.get();
-        lists.value = value.get();
-        lists.place = place.get();
-    }
-};
-
-/* What a product knows of its left operand. */
-enum Left { DENSE, PACKED_NONZEROS, SPARSE };
-
-/* Where the operands are before a run. */
-enum Where { WARM, MEMORY };
-
-double cache_bytes(int level)
-{
-    const long bytes = sysconf(level == 1   ? _SC_LEVEL1_DCACHE_SIZE
-                               : level == 2 ? _SC_LEVEL2_CACHE_SIZE
-                                            : _SC_LEVEL3_CACHE_SIZE);
-    return bytes > 0 ? static_cast<double>(bytes) : 0;
-}
-
-std::string place_of(double bytes, Where where)
-{
-    char text[64];
-    const char *place = "memory";
-    for (int level = 3; where == WARM && level > 0; level--)
-        if (bytes <= cache_bytes(level))
-            place = level == 1 ? "L1" : level == 2 ? "L2" : "L3";
-    std::snprintf(text, sizeof text, "operands: %.3g MB in %s", bytes / 1e6, place);
-    return text;
-}
-
-/* One set of operands that stays where it is, or so many that none is in a cache when its turn comes. */
-template <typename Operands> class Sets
-{
-  public:
-    template <typename... Arguments> Sets(Where where, double bytes, Arguments... arguments)
-    {
-        const double last = std::max(cache_bytes(3), 8e6);
-        const int count = where == MEMORY ? static_cast<int>(2 * last / bytes) + 2 : 1;
-        for (int i = 0; i < count; i++)
-            sets_.emplace_back(arguments...);
-    }
-    Operands &first()
-    {
-        return sets_.front();
-    }
-    /* The first one first, so that what was run once can be checked there. */
-    Operands &next()
-    {
-        Operands &set = sets_[next_];
-        next_ = (next_ + 1) % sets_.size();
-        return set;
-    }
-
-  private:
-    std::deque<Operands> sets_;
-    size_t next_ = 0;
-};
+/* The left operand: all terms, the nonzeros of what a ReLU made, or the packed pixels. */
+enum Left { DENSE, INDEXED, SPARSE };
 
 const mf_adam adam = {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 31.6f, 1e-7f};
 
@@ -147,13 +24,8 @@ const mf_kernels *const scalar_isa = mf_kernels_choose("scalar");
 
 const Images &images()
 {
-    static const Images images(MF_TEST, BATCH);
+    static const Images images(MNIST_FAST_TEST, BATCH);
     return images;
-}
-
-const char *kind_of_images()
-{
-    return images().real ? "MNIST" : "made-up images";
 }
 
 /* What every benchmark here does: run once, compare, then time between two measurements of the peak. */
@@ -186,22 +58,11 @@ double flop_of(int m, int k, int n)
     return 2.0 * m * k * n;
 }
 
-/* In blocks of rows, as a training step does it: small enough for the cache, and for the lists. */
+/* In blocks of rows, small enough for the cache and for the nonzeros. */
 template <typename Block> void by_blocks(int count, Block block)
 {
     for (int begin = 0; begin < count; begin += MF_BLOCK_ROWS)
         block(begin, std::min(begin + MF_BLOCK_ROWS, count));
-}
-
-/* As much of it is zero as behind a ReLU in training: a third, more in some columns than in others. */
-void thin(Matrix &matrix, int rows, int columns, Random &random)
-{
-    for (int j = 0; j < columns; j++) {
-        const uint64_t share = random.bits() % 67;
-        for (int i = 0; i < rows; i++)
-            if (random.bits() % 100 < share)
-                matrix.at(i, j) = 0;
-    }
 }
 
 struct ForwardOperands {
@@ -216,8 +77,8 @@ struct ForwardOperands {
             scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
         else
             x.fill(random, 0.0f);
-        if (left == PACKED_NONZEROS)
-            thin(x, samples, in, random);
+        if (left == INDEXED)
+            x.thin(random);
         op.x = x.view();
         op.w = w.fill(random, -1.0f, 0.07f).view();
         op.bias = bias.view().data;
@@ -232,15 +93,16 @@ void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where wh
 {
     const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * in * out + 1.0 * samples * out);
     Sets<ForwardOperands> sets(where, bytes, left, samples, in, out);
-    Lists lists(in);
+    Nonzeros nonzeros(in);
     const auto run = [&] {
         mf_forward op = sets.next().op;
-        op.lists = left == DENSE ? nullptr : &lists.lists;
+        op.packed = left == SPARSE ? &nonzeros.packed : nullptr;
+        op.index = left == INDEXED ? &nonzeros.index : nullptr;
         by_blocks(samples, [&](int begin, int end) {
             if (left == SPARSE)
-                isa->pack_samples(images().pixels.data(), begin, end, &lists.lists);
-            if (left == PACKED_NONZEROS)
-                isa->index_columns(op.x, in, begin, end, &lists.lists);
+                isa->pack_samples(images().pixels.data(), begin, end, &nonzeros.packed);
+            if (left == INDEXED)
+                isa->index_columns(op.x, in, begin, end, &nonzeros.index);
             (left == SPARSE ? isa->forward_sparse : isa->forward)(&op, begin, end);
         });
     };
@@ -254,7 +116,7 @@ void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where wh
         scalar_isa->forward(&op, samples - checked, samples);
         return set.y.same(expected, 0, checked) && set.y.same(expected, samples - checked, samples);
     });
-    state.SetLabel((left == SPARSE ? std::string(kind_of_images()) + ", " : "") + place_of(bytes, where));
+    state.SetLabel((left == SPARSE ? std::string(images().source()) + ", " : "") + location_of(bytes, where));
 }
 
 struct InputGradientOperands {
@@ -266,8 +128,8 @@ struct InputGradientOperands {
         : dz(samples, out), wt(out, in), h(samples, in), dx(samples, in)
     {
         dz.fill(random, -1.0f, 0.001f);
-        if (left == PACKED_NONZEROS)
-            thin(dz, samples, out, random);
+        if (left == INDEXED)
+            dz.thin(random);
         op.dz = dz.view();
         op.wt = wt.fill(random, -1.0f, 0.07f).view();
         op.h = h.fill(random, 0.0f).view();
@@ -282,13 +144,13 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
 {
     const double bytes = sizeof(float) * (1.0 * samples * out + 1.0 * in * out + 2.0 * samples * in);
     Sets<InputGradientOperands> sets(where, bytes, left, samples, out, in);
-    Lists lists(out);
+    Nonzeros nonzeros(out);
     const auto run = [&] {
         mf_input_gradient op = sets.next().op;
-        op.lists = left == DENSE ? nullptr : &lists.lists;
+        op.index = left == INDEXED ? &nonzeros.index : nullptr;
         by_blocks(samples, [&](int begin, int end) {
-            if (left == PACKED_NONZEROS)
-                isa->index_columns(op.dz, out, begin, end, &lists.lists);
+            if (left == INDEXED)
+                isa->index_columns(op.dz, out, begin, end, &nonzeros.index);
             isa->input_gradient(&op, begin, end);
         });
     };
@@ -302,15 +164,15 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
         scalar_isa->input_gradient(&op, samples - checked, samples);
         return set.dx.same(expected, 0, checked) && set.dx.same(expected, samples - checked, samples);
     });
-    state.SetLabel(place_of(bytes, where));
+    state.SetLabel(location_of(bytes, where));
 }
 
-struct WeightGradientOperands {
+struct WeightUpdateOperands {
     Random random;
     Matrix x, dz, w, m, v;
     mf_weight_update op = {};
 
-    WeightGradientOperands(Left left, int in, int samples, int out)
+    WeightUpdateOperands(Left left, int in, int samples, int out)
         : x(samples, left == SPARSE ? static_cast<int>(MF_INPUTS) : in), dz(samples, out), w(in, out), m(in, out),
           v(in, out)
     {
@@ -332,15 +194,15 @@ struct WeightGradientOperands {
 void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int in, int samples, int out)
 {
     const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * samples * out + 3.0 * in * out);
-    Sets<WeightGradientOperands> sets(where, bytes, left, in, samples, out);
-    Lists lists(samples);
-    const int panels = panels_of(out);
+    Sets<WeightUpdateOperands> sets(where, bytes, left, in, samples, out);
+    Nonzeros nonzeros(samples);
+    const int panels = mf_ceil_div(out, MF_PANEL);
     const auto run = [&] {
         mf_weight_update op = sets.next().op;
-        op.lists = &lists.lists;
+        op.packed = &nonzeros.packed;
         if (left == SPARSE)
             by_blocks(in, [&](int begin, int end) {
-                isa->pack_pixels(images().pixels.data(), samples, begin, end, &lists.lists);
+                isa->pack_pixels(images().pixels.data(), samples, begin, end, &nonzeros.packed);
                 isa->weight_update_sparse(&op, begin, end, 0, panels);
             });
         else
@@ -351,7 +213,7 @@ void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Wh
     };
     measure(state, isa, flop_of(in, samples, out), 0, run, [&] {
         const Matrix expected_w(in, out), expected_m(in, out), expected_v(in, out);
-        const WeightGradientOperands &set = sets.first();
+        const WeightUpdateOperands &set = sets.first();
         mf_weight_update op = set.op;
         op.w = expected_w.view();
         op.m = expected_m.view();
@@ -367,7 +229,7 @@ void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Wh
         }
         return same;
     });
-    state.SetLabel((left == SPARSE ? std::string(kind_of_images()) + ", " : "") + place_of(bytes, where));
+    state.SetLabel((left == SPARSE ? std::string(images().source()) + ", " : "") + location_of(bytes, where));
 }
 
 void bias_update(benchmark::State &state, const mf_kernels *isa, int samples, int out)
@@ -433,36 +295,36 @@ void scale(benchmark::State &state, const mf_kernels *isa, int samples)
         });
 }
 
-/* Lists differ from one instruction set to the next; the products that read them check what they give. */
-void lists(benchmark::State &state, const mf_kernels *isa, bool of_pixels, int samples)
+/* What is packed differs from one instruction set to the next; the products that read it check what they give. */
+void pack(benchmark::State &state, const mf_kernels *isa, bool of_pixels, int samples)
 {
-    Lists lists(of_pixels ? samples : static_cast<int>(MF_INPUTS));
+    Nonzeros nonzeros(of_pixels ? samples : static_cast<int>(MF_INPUTS));
     const uint8_t *const pixels = images().pixels.data();
     measure(
         state, isa, 0, 1.0 * MF_INPUTS * samples,
         [&] {
             by_blocks(of_pixels ? static_cast<int>(MF_INPUTS) : samples, [&](int begin, int end) {
                 if (of_pixels)
-                    isa->pack_pixels(pixels, samples, begin, end, &lists.lists);
+                    isa->pack_pixels(pixels, samples, begin, end, &nonzeros.packed);
                 else
-                    isa->pack_samples(pixels, begin, end, &lists.lists);
+                    isa->pack_samples(pixels, begin, end, &nonzeros.packed);
             });
         },
         [] { return true; });
-    state.SetLabel(kind_of_images());
+    state.SetLabel(images().source());
 }
 
 void index_columns(benchmark::State &state, const mf_kernels *isa, int samples, int columns)
 {
     Random random;
     Matrix x(samples, columns);
-    thin(x.fill(random, 0.0f), samples, columns, random);
-    Lists lists(columns);
+    x.fill(random, 0.0f).thin(random);
+    Nonzeros nonzeros(columns);
     measure(
         state, isa, 0, sizeof(float) * 1.0 * samples * columns,
         [&] {
             by_blocks(samples,
-                      [&](int begin, int end) { isa->index_columns(x.view(), columns, begin, end, &lists.lists); });
+                      [&](int begin, int end) { isa->index_columns(x.view(), columns, begin, end, &nonzeros.index); });
         },
         [] { return true; });
 }
@@ -471,7 +333,7 @@ void index_columns(benchmark::State &state, const mf_kernels *isa, int samples, 
 void transpose(benchmark::State &state, const mf_kernels *isa, int size)
 {
     Random random;
-    const int padded = panels_of(size) * MF_PANEL;
+    const int padded = mf_ceil_div(size, MF_PANEL) * MF_PANEL;
     Matrix w(padded, padded), wt(padded, padded);
     w.fill(random);
     measure(
@@ -526,13 +388,12 @@ void add_all(const mf_kernels *isa)
     const int in[] = {MF_INPUTS, HIDDEN, HIDDEN}, out[] = {HIDDEN, HIDDEN, MF_CLASSES};
     for (int l = 0; l < 3; l++)
         add("forward", isa, sizes_of(samples, in[l], out[l]), forward, DENSE, WARM, samples, in[l], out[l]);
-    add("forward_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, PACKED_NONZEROS, WARM, samples, HIDDEN,
-        HIDDEN);
+    add("forward_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, INDEXED, WARM, samples, HIDDEN, HIDDEN);
     add("forward_sparse", isa, sizes_of(samples, MF_INPUTS, HIDDEN), forward, SPARSE, WARM, samples, MF_INPUTS, HIDDEN);
     for (int l = 2; l > 0; l--)
         add("input_gradient", isa, sizes_of(samples, out[l], in[l]), input_gradient, DENSE, WARM, samples, out[l],
             in[l]);
-    add("input_gradient_listed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, PACKED_NONZEROS, WARM, samples,
+    add("input_gradient_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, INDEXED, WARM, samples,
         HIDDEN, HIDDEN);
     for (int l = 2; l >= (is_scalar ? 1 : 0); l--) { /* in scalar's part, layers 0 and 1 are the same */
         const int rows = is_scalar ? static_cast<int>(MF_PANEL) : in[l];
@@ -563,8 +424,8 @@ void add_all(const mf_kernels *isa)
     add("bias_update", isa, sizes_of(1, BATCH, HIDDEN), bias_update, BATCH, HIDDEN);
     add("softmax", isa, "m:1000", softmax, BATCH);
     add("scale", isa, "m:1000", scale, BATCH);
-    add("pack_samples", isa, "m:1000", lists, false, BATCH);
-    add("pack_pixels", isa, "m:1000", lists, true, BATCH);
+    add("pack_samples", isa, "m:1000", pack, false, BATCH);
+    add("pack_pixels", isa, "m:1000", pack, true, BATCH);
     add("index_columns", isa, "m:1000/n:500", index_columns, BATCH, HIDDEN);
     add("transpose", isa, "m:500/n:500", transpose, HIDDEN);
 }

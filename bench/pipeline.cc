@@ -1,13 +1,14 @@
-/* What stands before the arithmetic: reading the files, and choosing, ordering and gathering the images of a batch. One
- * thread, MNIST's training images, files from the page cache. The result of each piece is checked before it is timed.
- * (The lists that the kernels work from are in kernels.cc.) */
+/* What is done before the arithmetic: reading the files, and choosing, ordering and gathering the images of a batch.
+ * One thread, MNIST's training images, files from the page cache. The result of each part is checked before it is
+ * timed. (Packing and indexing the nonzeros is in kernels.cc.) */
 #include "common.h"
 
 #include <numeric>
 #include <zlib.h>
 
 extern "C" {
-#include "engine/step.h"
+#include "engine/sampler.h"
+#include "engine/workspace.h"
 #include "io/idx.h"
 }
 
@@ -18,17 +19,8 @@ enum { COUNT = 60000, BATCH = 1000, SHUFFLE = 10000 };
 
 const Images &images()
 {
-    static const Images images(MF_TRAIN, COUNT);
+    static const Images images(MNIST_FAST_TRAIN, COUNT);
     return images;
-}
-
-mnist_fast_images view()
-{
-    mnist_fast_images all = {};
-    all.pixels = images().pixels.data();
-    all.labels = images().labels.data();
-    all.count = images().count();
-    return all;
 }
 
 /* The images as an IDX file of our own, raw or gzip. */
@@ -123,13 +115,13 @@ struct Order {
     {
         std::iota(indices.begin(), indices.end(), 0);
         shuffle();
-        kind();
+        make_sort_keys();
     }
     void shuffle()
     {
         mf_epoch_order(indices.data(), indices.size(), buffer.size(), 1, 0, buffer.data(), order.data());
     }
-    void kind()
+    void make_sort_keys()
     {
         for (size_t i = 0; i < sort_keys.size(); i++)
             sort_keys[i] = mf_sort_key(images().pixels.data() + i * MF_INPUTS, images().labels[i]);
@@ -165,7 +157,7 @@ void sort_keys(benchmark::State &state)
 {
     Order order;
     measure(
-        state, [&] { order.kind(); },
+        state, [&] { order.make_sort_keys(); },
         [&] {
             for (size_t i = 0; i < order.sort_keys.size(); i++)
                 if (order.sort_keys[i] / MF_SKEWS != images().labels[i])
@@ -199,7 +191,7 @@ void gather(benchmark::State &state)
     mf_workspace workspace = {};
     workspace.pixels = pixels.get();
     workspace.labels = labels.get();
-    const mnist_fast_images all = view();
+    const mnist_fast_images all = images().view();
     size_t begin = 0;
     measure(
         state,
