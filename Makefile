@@ -168,7 +168,8 @@ $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 $(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
 $(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
 $(BENCHES): $(LIB)
-	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) -lbenchmark -lpthread $(LIBS) $(LDLIBS)
+	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
+	    -lbenchmark -lpthread $(LIBS) $(LDLIBS)
 
 # ./mnist_fast is what users type; a copy, because the program looks for data/ beside itself.
 mnist_fast: $(BUILD)/mnist_fast
@@ -245,17 +246,15 @@ tsan: ## the tests under ThreadSanitizer (clang and libomp)
 	$(again) BUILD=build/tsan SANITIZE=thread CC=clang tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1 tests/run build/tsan
 
-BENCH_FLAGS ?= --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
-               --benchmark_display_aggregates_only=true
-bench: ## every benchmark, 5 times in turn: medians; BENCH_FLAGS='--benchmark_filter=forward' for a look at some
+# BENCH_FLAGS come after these, so that they add to them or replace one.
+MEDIANS = --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
+          --benchmark_display_aggregates_only=true
+bench: ## every benchmark, 5 times in turn: medians; BENCH_FLAGS='--benchmark_filter=forward' for some of them
 	$(setup) build bench
 	$(again) data benches
-	@set -e; for bench in $(GOOGLE); do \
-	    echo "== $$bench"; \
-	    $$bench --benchmark_out=$$bench.json $(BENCH_FLAGS); \
-	done
+	bench/run $(BUILD)/bench $(MEDIANS) $(BENCH_FLAGS)
 
-bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='--isa avx2 --threads 2'
+bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='--isa avx2 --threads 2', or --help
 	$(setup) build bench
 	$(again) data all $(LIMIT)
 	$(LIMIT) --json $(BUILD)/limit.json $(LIMIT_FLAGS)
@@ -275,16 +274,15 @@ bench-plots: ## docs/*.svg from what bench-limit and bench-peers measured last
 	bench/plot.py --limit $(BUILD)/limit.json --peers $(BUILD)/peers.json --out docs
 
 bench-smoke: all $(BENCHES)
-	@set -e; for bench in $(GOOGLE); do \
-	    $$bench --benchmark_min_time=0.001 >$$bench.log 2>&1 || { cat $$bench.log; exit 1; }; \
-	    count=$$(grep -cE ' [nmu]s ' $$bench.log); echo "ok    $$bench: $$count benchmarks"; \
-	done
+	@bench/run $(BUILD)/bench --benchmark_min_time=0.001 >$(BUILD)/bench.log 2>&1 || { cat $(BUILD)/bench.log; exit 1; }
+	@echo "ok    bench/run: $$(grep -cE ' [nmu]s ' $(BUILD)/bench.log) benchmarks"
 	@$(LIMIT) --quick --program $(PROGRAM) >$(LIMIT).log 2>&1 || { cat $(LIMIT).log; exit 1; }
 	@bench/peers/run --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
 	@grep -h skipped $(LIMIT).log $(BUILD)/peers.log | sed 's|^|SKIPPED |' || true
+	tests/bench $(BUILD)/bench
 	tests/compare
 
-SCRIPTS = $(wildcard .ci/run data/fetch tests/run tests/setup tests/layers tests/bits tests/compare)
+SCRIPTS = $(wildcard .ci/run bench/run data/fetch tests/run tests/setup tests/layers tests/bits tests/bench tests/compare)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc))
