@@ -12,13 +12,12 @@ STYLE = """
 .page{fill:#fcfcfb;stroke:#e3e2df} text{font-family:system-ui,sans-serif;font-size:13px;fill:#52514e}
 .title{font-size:17px;font-weight:600;fill:#0b0b0b} .strong{font-weight:600;fill:#0b0b0b} .small{font-size:11.5px}
 .grid{stroke:#e7e6e2} .axis{stroke:#a8a69f} .end{text-anchor:end} .mid{text-anchor:middle}
-.a{fill:#2a78d6} .b{fill:#eb6834} .c{fill:#a8a69f} .soft{fill:#2a78d6;opacity:.10} .ring{stroke:#fcfcfb;stroke-width:2}
+.a{fill:#2a78d6} .b{fill:#eb6834} .c{fill:#a8a69f} .ring{stroke:#fcfcfb;stroke-width:2}
+.halo{paint-order:stroke;stroke:#fcfcfb;stroke-width:5;stroke-linejoin:round}
 .la{stroke:#2a78d6} .lb{stroke:#eb6834} .lc{stroke:#8a8880} .line{fill:none;stroke-width:2} .dash{stroke-dasharray:3 5}
-.hollow{fill:#fcfcfb;stroke:#2a78d6;stroke-width:2}
 @media (prefers-color-scheme:dark){.page{fill:#1a1a19;stroke:#3a3936} text{fill:#c3c2b7} .title,.strong{fill:#fff}
 .grid{stroke:#2e2d2b} .axis{stroke:#75736c} .a{fill:#3987e5} .b{fill:#d95926} .c{fill:#75736c}
-.soft{fill:#3987e5;opacity:.16}
-.ring{stroke:#1a1a19} .la{stroke:#3987e5} .lb{stroke:#d95926} .lc{stroke:#8a8880} .hollow{fill:#1a1a19;stroke:#3987e5}}
+.ring,.halo{stroke:#1a1a19} .la{stroke:#3987e5} .lb{stroke:#d95926} .lc{stroke:#8a8880}}
 """
 
 
@@ -40,10 +39,6 @@ class Picture:
     def bar(self, x, y, width, height, kind):
         self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{height}" rx="2" '
                           f'class="{kind}"/>')
-
-    def area(self, points, kind):
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        self.parts.append(f'<polygon points="{path}" class="{kind}"/>')
 
     def dot(self, x, y, kind, radius=6):
         self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{kind}"/>')
@@ -87,7 +82,7 @@ TRAFFIC = {
     "input gradient": (2 * UNITS * UNITS * BATCH, 4 * (3 * BATCH * UNITS + UNITS * UNITS)),
     "weight update": (2 * UNITS * UNITS * BATCH, 4 * (2 * BATCH * UNITS + 6 * UNITS * UNITS)),
     "layer 1, forward": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + PIXELS * UNITS)),
-    "layer 1, weight gradient": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + 6 * PIXELS * UNITS)),
+    "layer 1, weight update": (2 * PIXELS * UNITS * BATCH, BATCH * PIXELS + 4 * (BATCH * UNITS + 6 * PIXELS * UNITS)),
 }
 
 
@@ -96,9 +91,9 @@ def roofline(limit, out):
     left, right, top, bottom = 70, 790, 80, 420
     peak = limit.of("FMA peak")
     high = 1.5 * max([peak] + [limit.of("kernel", f"/{k}, rate") for k in TRAFFIC])
-    low, x0, x1 = peak / 30, 0.5, 512
+    low, x0, x1 = peak / 30, 0.5, 1024
     x, y = scale(x0, x1, left, right), scale(low, high, bottom, top)
-    for value in (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+    for value in (2**i for i in range(-1, 11)):
         p.line([(x(value), top), (x(value), bottom)], "grid")
         p.text(x(value), bottom + 18, f"{value:g}", "mid small")
     for value in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000):
@@ -107,28 +102,36 @@ def roofline(limit, out):
             p.text(left - 8, y(value) + 4, value, "end small")
     p.text((left + right) / 2, bottom + 40, "arithmetic intensity, FLOP for each byte of operands", "mid")
     p.text(24, 74, "GFLOP/s", "small")
-    p.area([(left, top), (right, top), (right, y(peak)), (left, y(peak))], "soft")
     p.line([(left, y(peak)), (right, y(peak))], "la line")
-    p.text(left + 8, y(peak) - 8, f"FMA peak {peak:.0f} GFLOP/s", "strong")
-    p.text(right - 8, y(peak) - 8, "above it: zeros are skipped, and counted as if they were not", "small end")
+    p.text(left + 8, y(peak) - 9, f"FMA peak {peak:.0f} GFLOP/s", "strong halo")
+    p.text(left + 8, top + 16, "Orange: zeros are skipped, but count as computed; so the rate may be above the peak.",
+           "small halo")
     slope = math.degrees(math.atan2(y(2 * peak) - y(peak), x(2) - x(1)))
-    for level, side in (("L2", -6), ("L3", 14), ("memory", 14)):
+    for level, side in (("L2", -9), ("L3", 20), ("memory", 20)):
         bandwidth = limit.median[f"bandwidth/{level}/threads:{limit.most}"]
         begin, end = max(x0, low / bandwidth), peak / bandwidth
         if begin < end:
             p.line([(x(begin), y(begin * bandwidth)), (x(end), y(peak))], "lc line")
             middle = math.sqrt(begin * end)
-            p.text(x(middle), y(middle * bandwidth) + side, f"{level} {bandwidth:.0f} GB/s", "small mid", slope)
-    # labels to the left of the dots, pushed apart where dots are close
-    dots = [(y(limit.of("kernel", f"/{k}, rate")), x(f / b), k) for k, (f, b) in TRAFFIC.items()]
-    dots.sort(key=lambda dot: (dot[0] > y(peak), dot[1]))
-    label_y = -math.inf
-    for dot_y, dot_x, kernel in dots:
-        label_y = max(dot_y + (-6 if dot_y < y(peak) else 16), label_y + 18)
-        p.line([(x(34), label_y), (x(37), label_y), (dot_x, dot_y)], "axis")
-        p.dot(dot_x, dot_y, ("b" if "layer 1" in kernel else "a") + " ring", 7)
-        ratio = limit.of("kernel", f"/{kernel}")
-        p.text(x(33), label_y + 4, f"{kernel} {ratio:.2f}×", "strong small end")
+            p.text(x(middle), y(middle * bandwidth) + side, f"{level} {bandwidth:.0f} GB/s", "small mid halo", slope)
+    # The labels of layer 1 stand beside their dots. Those of the dense kernels, whose dots are close, stand below one
+    # another: the dot furthest to the right has the lowest, so that no connection crosses another.
+    dots = {kernel: (x(flop / size), y(limit.of("kernel", f"/{kernel}, rate")))
+            for kernel, (flop, size) in TRAFFIC.items()}
+    dense = sorted((kernel for kernel in dots if "layer 1" not in kernel), key=lambda kernel: dots[kernel][0])
+    label_y = max(y(peak), *(dots[kernel][1] for kernel in dense)) + 10
+    leftmost = dots[dense[0]][0]
+    for kernel in dense:
+        label_y += 18
+        p.line([(leftmost - 44, label_y), (leftmost - 34, label_y), dots[kernel]], "axis")
+        p.text(leftmost - 50, label_y + 4, f"{kernel} {limit.of('kernel', '/' + kernel):.2f}×",
+               "strong small end halo")
+    for kernel, (dot_x, dot_y) in dots.items():
+        p.dot(dot_x, dot_y, ("a" if kernel in dense else "b") + " ring", 7)
+        if kernel not in dense:
+            side = -13 if "update" in kernel else 13
+            p.text(dot_x + side, dot_y + 4, f"{kernel} {limit.of('kernel', '/' + kernel):.2f}×",
+                   "strong small halo" + (" end" if side < 0 else ""))
     p.write(out, "roofline.svg")
 
 
@@ -138,64 +141,66 @@ def phases(limit, out):
     whole = limit.of("training")
     p = Picture(820, 118 + 28 * len(names),
                 f"A training of {limit.context['epochs']} epochs in {whole:.2f} s: where the time goes",
-                f"{limit.where()}; R = {limit.of('training', '/R'):.2f} of its dense limit")
+                f"{limit.where()}; R = {limit.of('training', '/R'):.2f}: the time of the training over its dense limit")
     seconds = {n: limit.of("training", f"/phase/{n}") for n in names}
     longest = max(max(seconds.values()), *(s * (limit.of("training", f"/phase/{n}, over peak") or 0)
                                             for n, s in seconds.items()))
-    at, wide = 200, 430
+    at, wide = 200, 400
     for i, name in enumerate(names):
         y = 76 + 28 * i
         rate = limit.of("training", f"/phase/{name}, over peak")
         p.text(at - 10, y + 15, name, "end")
-        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "a" if "weight update, others" in name else "b" if rate else "c")
+        skips = rate and name != "weight update, others"
+        p.bar(at, y + 2, seconds[name] / longest * wide, 18, "b" if skips else "a" if rate else "c")
         end = seconds[name]
         if rate:
             dense = at + seconds[name] * rate / longest * wide
             p.line([(dense, y - 1), (dense, y + 23)], "axis line")
             end = max(end, seconds[name] * rate)
-        note = f"{seconds[name]:.3f} s · {100 * seconds[name] / whole:.1f}%" + (f" · {rate:.2f}× peak" if rate else "")
+        note = f"{seconds[name]:.3f} s · {100 * seconds[name] / whole:.1f}%"
+        note += f" · {rate:.2f}× peak" if rate else ""
         p.text(at + end / longest * wide + 10, y + 15, note, "small")
     p.text(24, 98 + 28 * len(names),
-           "Upright lines: what the phase would take at the FMA peak if no zero were skipped. "
+           "Vertical lines: what the phase would take at the FMA peak if no zero were skipped. "
            "Orange: phases that skip some.", "small")
     p.write(out, "phases.svg")
 
 
 def scaling(limit, out):
-    base = limit.of("training", "", 1)
-    if base is None or limit.of("prediction", "", 64) is None:
+    base, first = limit.of("training", "", 1), limit.of("prediction", "", 1)
+    if base is None or first is None:
         return
     p = Picture(820, 500, "Threads", f"{limit.context['cpu']}, {limit.isa}; speed-up of a training over one thread")
-    left, right, top, bottom = 70, 790, 84, 400
+    left, right, top, bottom = 70, 740, 84, 400
     x, y = scale(1, 64, left, right), scale(1, 64, bottom, top)
     for value in (1, 2, 4, 8, 16, 32, 64):
         p.line([(x(value), top), (x(value), bottom)], "grid")
         p.line([(left, y(value)), (right, y(value))], "grid")
-        p.text(x(value), bottom + 18, value, "mid small")
-        p.text(left - 8, y(value) + 4, f"{value}×", "end small")
+        p.text(x(value), bottom + 22, value, "mid small")
+        p.text(left - 14, y(value) + 4, f"{value}×", "end small")
     p.line([(x(1), y(1)), (x(64), y(64))], "axis dash")
-    p.text(x(20), y(27), "as many times as threads", "end small")
-    first = limit.of("prediction", "", 1)
-    p.line([(x(t), y(max(1, first / limit.of("prediction", "", t)))) for t in range(1, 65)], "lb line dash")
+    p.text(x(20), y(30), "as many times as threads", "end small halo")
+    predicted = {t: first / limit.of("prediction", "", t) for t in range(1, 65) if limit.of("prediction", "", t)}
+    p.line([(x(t), y(max(1, speed))) for t, speed in predicted.items()], "lb line dash")
     for t in (4, 8, 16, 32, 64):
-        value = first / limit.of("prediction", "", t)
-        p.text(x(t) - 4, y(value) + 24, f"{value:.1f}×", "small end" if t == 64 else "small")
+        if t in predicted:
+            p.text(x(t) + 12, y(predicted[t]) + 20, f"{predicted[t]:.1f}×", "small halo")
     measured = [(x(t), y(base / limit.of("training", "", t))) for t in limit.threads]
     p.line(measured, "la line")
     for t, (px, py) in zip(limit.threads, measured):
         p.dot(px, py, "a ring", 7)
         if t > 1:
-            p.text(px + 12, py - 6 if py > bottom - 20 else py + 18,
-                   f"{base / limit.of('training', '', t):.2f}× measured", "strong small")
-    p.line([(left, 437), (left + 34, 437)], "la line")
-    p.text(left + 42, 441, "measured on the cores that are here", "small")
-    p.line([(left + 300, 437), (left + 334, 437)], "lb line dash")
-    p.text(left + 342, 441, "PREDICTION, nobody has measured it", "small strong")
+            p.text(px + 12, py - 6 if py > bottom - 20 else py + 20,
+                   f"{base / limit.of('training', '', t):.2f}× measured", "strong small halo")
+    p.line([(left, 443), (left + 34, 443)], "la line")
+    p.text(left + 42, 447, "measured on the cores that are here", "small")
+    p.line([(left + 300, 443), (left + 334, 443)], "lb line dash")
+    p.text(left + 342, 447, "PREDICTION, nobody has measured it", "small strong")
     barrier = limit.median["barrier/threads:2"]
-    p.text(24, 464, "It divides the measured time of one thread as the static partition does, by measured costs of blocks, "
-           "and assumes that every core is as", "small")
-    p.text(24, 482, f"fast as one alone, that caches grow with the cores so that memory does not bound it, and that a "
-           f"barrier takes {barrier:.3g} µs × log2(threads).", "small")
+    p.text(24, 470, "It divides the measured time of one thread as the engine does, by the slowest share of a step, "
+           "and assumes that every core is as fast", "small")
+    p.text(24, 486, "as one alone, that caches grow with the cores so that memory is no bound, and that a barrier "
+           f"takes {barrier:.3g} µs × log2(threads).", "small")
     p.write(out, "scaling.svg")
 
 
@@ -235,7 +240,7 @@ WHAT = {
     "/R": "training, R", "/over threads:2": "training, over 2 threads", "test set": "test set, over its dense limit",
     "one image": "one image, µs", "peak memory": "program, peak memory, MB",
     "outside training": "program, time outside training, s",
-    "noise": "noise images, lists allowed over lists forbidden",
+    "noise": "noise images, skipping zeros allowed over forbidden",
 }
 
 
