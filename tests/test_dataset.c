@@ -225,7 +225,9 @@ START_TEST(endless_path)
         ck_assert_int_eq(mnist_fast_load_images(name + 5000 - length, MNIST_FAST_TRAIN, 1, &found, &error),
                          MNIST_FAST_BAD_FILE);
         ck_assert_ptr_null(found.pixels);
-        ck_assert_int_eq(error.text[0], '/');
+        /* A path that is too long for the message loses its beginning, and the reason stays. */
+        ck_assert_msg(error.text[0] == '/' || strncmp(error.text, ".../", 4) == 0, "%s", error.text);
+        ck_assert_ptr_nonnull(strstr(error.text, "; "));
         /* The folder itself can be found; the file's path is too long by one byte and more. */
         ck_assert_msg(length >= PATH_MAX || strstr(error.text, "the path is too long"), "%d: %s", length, error.text);
     }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,7 +268,7 @@ START_TEST(hostile_json_is_refused)
     memcpy(header, "{\"a\":", 5);
     header[size] = '\0';
     write_header_and_data(header, 0);
-    expect_refused(model_path, MNIST_FAST_BAD_MODEL, "not JSON");
+    expect_refused(model_path, MNIST_FAST_BAD_MODEL, "at most 3 levels of JSON");
     strcpy(header, "{\"__metadata__\":[[]");
     for (char *to = header + strlen(header); to < header + size; to += 3)
         strcpy(to, ",[]");
@@ -275,6 +276,36 @@ START_TEST(hostile_json_is_refused)
     write_header_and_data(header, 0);
     expect_refused(model_path, MNIST_FAST_BAD_MODEL, "expected strings");
     free(header);
+}
+END_TEST
+
+static void *load_nested(void *status)
+{
+    mnist_fast *network;
+    *(mnist_fast_status *)status = mnist_fast_load(model_path, &model_runtime, &network, &model_error);
+    return NULL;
+}
+
+/* jansson takes 2,048 levels: more than the stack of a small thread holds. */
+START_TEST(deep_json_fits_a_small_stack)
+{
+    enum { LEVELS = 2040 };
+    char header[2 * LEVELS + 32];
+    size_t length = (size_t)sprintf(header, "{\"__metadata__\":");
+    memset(header + length, '[', LEVELS);
+    memset(header + length + LEVELS, ']', LEVELS);
+    strcpy(header + length + 2 * LEVELS, "}");
+    write_header_and_data(header, 0);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    mnist_fast_status status = MNIST_FAST_OK;
+    pthread_attr_init(&attributes);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, support_short ? 1 << 20 : 96 << 10), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, load_nested, &status), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    ck_assert_int_eq(status, MNIST_FAST_BAD_MODEL);
+    expect_message(model_path, "at most 3 levels of JSON");
 }
 END_TEST
 
@@ -398,6 +429,7 @@ int main(void)
     tcase_add_test(hostile, value_out_of_range_is_refused);
     tcase_add_test(hostile, too_many_layers_are_refused);
     tcase_add_test(hostile, hostile_json_is_refused);
+    tcase_add_test(hostile, deep_json_fits_a_small_stack);
     tcase_add_test(hostile, huge_header_is_refused);
     tcase_add_test(hostile, bad_number_is_refused);
     tcase_add_test(hostile, model_is_not_a_checkpoint);

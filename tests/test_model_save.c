@@ -290,6 +290,39 @@ START_TEST(links_and_permissions_stay)
 END_TEST
 
 /* A kill at any instant leaves the old file or the new one. */
+/* Root may write another user's file, and leaves it to that user. */
+START_TEST(owner_stays)
+{
+    if (geteuid() != 0)
+        return;
+    mnist_fast *network = small_network(1);
+    struct stat about;
+    save(network, model_path);
+    ck_assert_int_eq(chown(model_path, 12345, 54321), 0);
+    save(network, model_path);
+    ck_assert_int_eq(stat(model_path, &about), 0);
+    ck_assert_uint_eq(about.st_uid, 12345);
+    ck_assert_uint_eq(about.st_gid, 54321);
+    mnist_fast_free(network);
+}
+END_TEST
+
+/* The reason is in the message, however long the path is. */
+START_TEST(long_path_keeps_the_reason)
+{
+    char name[3000] = "";
+    while (strlen(name) < 2900)
+        strcat(name, "a_folder_that_is_missing/");
+    strcat(name, "digits.safetensors");
+    mnist_fast *network = small_network(1);
+    ck_assert_int_eq(mnist_fast_save(network, name, &model_error), MNIST_FAST_BAD_FILE);
+    ck_assert_msg(strncmp(model_error.text, "...", 3) == 0, "%s", model_error.text);
+    ck_assert_msg(strstr(model_error.text, "/digits.safetensors: ") && strstr(model_error.text, "; create the folder"),
+                  "%s", model_error.text);
+    mnist_fast_free(network);
+}
+END_TEST
+
 START_TEST(killed_save_leaves_a_whole_file)
 {
     mnist_fast *const networks[] = {small_network(17), small_network(18)};
@@ -362,6 +395,8 @@ int main(void)
     tcase_add_test(saving, unwritable_place_is_refused);
     tcase_add_test(saving, asking_leaves_nothing_behind);
     tcase_add_test(saving, links_and_permissions_stay);
+    tcase_add_test(saving, owner_stays);
+    tcase_add_test(saving, long_path_keeps_the_reason);
     tcase_add_test(saving, killed_save_leaves_a_whole_file);
     tcase_add_test(saving, savers_do_not_meet);
     suite_add_tcase(suite, saving);

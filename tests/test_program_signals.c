@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 START_TEST(interrupted)
 {
@@ -57,6 +59,50 @@ START_TEST(interrupted_twice)
 }
 END_TEST
 
+/* The second signal comes while the checkpoint is written, which the first one asked for. */
+START_TEST(saving_is_not_cut_short)
+{
+    const char *own = in_folder("cut");
+    char checkpoint[PATH_MAX];
+    ck_assert_int_eq(mkdir(own, 0777), 0);
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", own);
+    const int rounds = support_short ? 5 : 20;
+    for (int i = 0; i < rounds; i++) {
+        static const int second[] = {SIGINT, SIGTERM, SIGHUP};
+        support_case("round %d", i);
+        const pid_t child = start(LIST("--hidden", "1000,1000", "--batch", "20", "--threads", "2", "--epochs", "1000",
+                                       "--checkpoint", checkpoint, "--checkpoint-every", "1000"));
+        wait_for_output(child, "epoch    loss");
+        pause_briefly();
+        kill(child, SIGINT);
+        usleep((useconds_t)(i * 3000));
+        kill(child, second[i % 3]);
+        struct result result = finish(child);
+        /* Where both arrive together, either may be the first. */
+        ck_assert_msg(result.code > 128 || result.signal == SIGINT || result.signal == second[i % 3],
+                      "ended with %d (signal %d): %s", result.code, result.signal, result.err);
+        ck_assert_int_eq(names_in(own), file_exists(checkpoint));
+        release(&result);
+    }
+}
+END_TEST
+
+START_TEST(hangup_keeps_a_checkpoint)
+{
+    const char *checkpoint = in_folder("hangup");
+    const pid_t child = start(LIST(USUAL, "--epochs", "1000000", "--checkpoint", checkpoint));
+    wait_for_output(child, EPOCH_ROW);
+    kill(child, SIGHUP);
+    struct result result = finish(child);
+    expect_error(result, 129, "stopped by SIGHUP in epoch ");
+    release(&result);
+    result = RUN("--resume", checkpoint, "--epochs", "1");
+    expect_code(result, 0);
+    expect_says(result.err, "epochs behind it already");
+    release(&result);
+}
+END_TEST
+
 START_TEST(ignored_interrupt_stays_ignored)
 {
     how.ignore_interrupt = true;
@@ -79,6 +125,8 @@ int main(void)
         return 1;
     tcase_add_test(tcase, interrupted);
     tcase_add_test(tcase, interrupted_twice);
+    tcase_add_test(tcase, saving_is_not_cut_short);
+    tcase_add_test(tcase, hangup_keeps_a_checkpoint);
     tcase_add_test(tcase, ignored_interrupt_stays_ignored);
     return program_end();
 }
