@@ -39,6 +39,8 @@ static mnist_fast_status find(const char *folder, const char *part, const char *
 mnist_fast_status mnist_fast_load_images(const char *folder, mnist_fast_part part, int with_labels,
                                          mnist_fast_images *images, mnist_fast_error *error)
 {
+    if (images)
+        *images = (mnist_fast_images){0};
     if (!folder || !images || (part != MNIST_FAST_TRAIN && part != MNIST_FAST_TEST))
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
                        "load_images: the folder or images are NULL, or an unknown part");
@@ -47,7 +49,6 @@ mnist_fast_status mnist_fast_load_images(const char *folder, mnist_fast_part par
     uint8_t *pixels = NULL, *labels = NULL;
     size_t count = 0, label_count = 0;
     struct stat about;
-    *images = (mnist_fast_images){0};
     if (stat(folder, &about) != 0)
         return mf_fail(error, MNIST_FAST_BAD_FILE, "%s: %s (expected a folder with %s-images-idx3-ubyte); " ADVICE,
                        folder, strerror(errno), name);
