@@ -62,6 +62,14 @@ int stop_at(const mnist_fast_progress *progress, void *user)
     return ++stop->calls == stop->at;
 }
 
+void expect_bad_argument(const char *what, mnist_fast_status status, const mnist_fast_error *error)
+{
+    if (status != MNIST_FAST_BAD_ARGUMENT)
+        support_fail("%s: %s", what, mnist_fast_status_name(status));
+    if (error && (!error->text[0] || strchr(error->text, '\n')))
+        support_fail("%s: the message is '%s'", what, error->text);
+}
+
 float *tensor_new(const mnist_fast *network, int tensor, enum mf_tensor_kind kind)
 {
     float *values = malloc(mf_tensor_size(network, tensor) * sizeof *values);

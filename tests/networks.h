@@ -26,6 +26,9 @@ struct stop {
 };
 int stop_at(const mnist_fast_progress *progress, void *stop);
 
+/* Fails unless the status is BAD_ARGUMENT, with one line of message where error is not NULL. */
+void expect_bad_argument(const char *what, mnist_fast_status status, const mnist_fast_error *error);
+
 float *tensor_new(const mnist_fast *network, int tensor, enum mf_tensor_kind kind); /* its values, to be freed */
 
 #endif
