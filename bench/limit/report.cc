@@ -6,9 +6,9 @@
 const char *const definitions =
     "What the figures count:\n"
     "  FLOP      dense-equivalent: a multiplication and an addition for each weight, in each of the products of\n"
-    "            training (forward, input gradient but for layer 1, weight update), for each training image. Zeros "
-    "that\n"
-    "            are skipped count as computed. Biases, activations, Adam and the validation count nothing.\n"
+    "            training (forward, input gradient but for layer 1, weight update), for each training image. Zeros that\n"
+    "            are skipped count as computed. Biases, activations, Adam and the validation count nothing. The test set\n"
+    "            and the phase 'evaluate' count the forward products of their own images.\n"
     "  seconds   time on the wall: of a training from call to return, its validations included; of a phase the mean\n"
     "            over the threads. Kernels: CPU time of their threads.\n"
     "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most the\n"
