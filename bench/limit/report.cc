@@ -5,14 +5,14 @@
 
 const char *const definitions =
     "What the figures count:\n"
-    "  FLOP      dense-equivalent: a multiplication and an addition for each weight, in each of the products of\n"
-    "            training (forward, input gradient but for layer 1, weight update), for each training image. Zeros that\n"
-    "            are skipped count as computed. Biases, activations, Adam and the validation count nothing. The test set\n"
-    "            and the phase 'evaluate' count the forward products of their own images.\n"
-    "  seconds   time on the wall: of a training from call to return, its validations included; of a phase the mean\n"
-    "            over the threads. Kernels: CPU time of their threads.\n"
-    "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most the\n"
-    "            processors), measured before and after.\n"
+    "  FLOP      dense-equivalent: a multiplication and an addition for each weight, in each product of training\n"
+    "            (forward, input gradient but for layer 1, weight update), for each training image. Zeros that are\n"
+    "            skipped count as computed. Biases, activations, Adam and the validation count nothing. The test\n"
+    "            set and the phase 'evaluate' count the forward products of their own images.\n"
+    "  seconds   time on the wall: of a training from call to return, its validations included; of a phase the\n"
+    "            mean over the threads. Kernels: CPU time of their threads.\n"
+    "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most\n"
+    "            the processors), measured before and after.\n"
     "  R         seconds of a training / its dense limit (FLOP / peak). Below 1: faster than a program that skips\n"
     "            nothing could be.\n"
     "  x peak    FLOP / seconds / peak. May be above 1 where zeros are skipped.\n";
