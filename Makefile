@@ -285,7 +285,7 @@ bench-smoke: all $(BENCHES)
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch tests/run tests/setup tests/layers tests/bits tests/bench tests/compare)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
 
 lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the layer check
 	$(setup) build lint
