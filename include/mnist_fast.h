@@ -180,6 +180,18 @@ MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* 
 MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
 MNIST_FAST_API size_t mnist_fast_parameter_count(const mnist_fast *network); /* weights and biases */
 
+/* The layers with weights: one for each hidden layer, and that of the outputs. They count from 0. 0 for NULL. */
+MNIST_FAST_API int mnist_fast_layer_count(const mnist_fast *network);
+
+/* The inputs and units of a layer. in and out may be NULL. */
+MNIST_FAST_API mnist_fast_status mnist_fast_get_layer_shape(const mnist_fast *network, int layer, int *in, int *out,
+                                                            mnist_fast_error *error);
+
+/* Copies the weights, (out, in) row-major: a row for each unit, as PyTorch's Linear has them, and the biases, (out).
+ * Either may be NULL. */
+MNIST_FAST_API mnist_fast_status mnist_fast_get_layer(const mnist_fast *network, int layer, float *weights,
+                                                      float *biases, mnist_fast_error *error);
+
 /* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
 MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);
 

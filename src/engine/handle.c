@@ -96,6 +96,42 @@ size_t mnist_fast_parameter_count(const mnist_fast *network)
     return sum;
 }
 
+int mnist_fast_layer_count(const mnist_fast *network)
+{
+    return network ? network->layers : 0;
+}
+
+static mnist_fast_status check_layer(const mnist_fast *network, int layer, mnist_fast_error *error)
+{
+    if (!network)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "network: is NULL");
+    if (layer < 0 || layer >= network->layers)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "layer: expected 0 to %d, found %d", network->layers - 1, layer);
+    return MNIST_FAST_OK;
+}
+
+mnist_fast_status mnist_fast_get_layer_shape(const mnist_fast *network, int layer, int *in, int *out,
+                                             mnist_fast_error *error)
+{
+    const mnist_fast_status status = check_layer(network, layer, error);
+    if (!status && in)
+        *in = network->layer[layer].in;
+    if (!status && out)
+        *out = network->layer[layer].out;
+    return status;
+}
+
+mnist_fast_status mnist_fast_get_layer(const mnist_fast *network, int layer, float *weights, float *biases,
+                                       mnist_fast_error *error)
+{
+    const mnist_fast_status status = check_layer(network, layer, error);
+    if (!status && weights)
+        mf_tensor_get(network, 2 * layer, MF_WEIGHT, weights);
+    if (!status && biases)
+        mf_tensor_get(network, 2 * layer + 1, MF_WEIGHT, biases);
+    return status;
+}
+
 void mnist_fast_set_profiling(mnist_fast *network, int on)
 {
     if (!network || network->training)
