@@ -281,6 +281,10 @@ MNIST_FAST_API mnist_fast_status mnist_fast_load_checkpoint(const char *path, co
                                                             mnist_fast **network, uint32_t *data_crc32,
                                                             mnist_fast_error *error);
 
+/* Write a file of any other kind in the same way: size bytes, for reports and exports. */
+MNIST_FAST_API mnist_fast_status mnist_fast_write_file(const char *path, const void *bytes, size_t size,
+                                                       mnist_fast_error *error);
+
 /* Whether path could be written by the functions above, to be asked before a long training. Leaves nothing behind. */
 MNIST_FAST_API mnist_fast_status mnist_fast_check_writable(const char *path, mnist_fast_error *error);
 

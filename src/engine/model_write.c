@@ -168,6 +168,20 @@ mnist_fast_status mnist_fast_save_checkpoint(const mnist_fast *network, const ch
     return status ? status : mf_model_write(network, path, &data_crc32, error);
 }
 
+mnist_fast_status mnist_fast_write_file(const char *path, const void *bytes, size_t size, mnist_fast_error *error)
+{
+    if (!path || (!bytes && size))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "write_file: the path or bytes are NULL");
+    struct mf_atomic_file file;
+    mnist_fast_status status = mf_atomic_open(&file, path, error);
+    if (!status)
+        status = mf_atomic_write(&file, bytes, size, error);
+    if (!status)
+        status = mf_atomic_commit(&file, error);
+    mf_atomic_discard(&file);
+    return status;
+}
+
 mnist_fast_status mnist_fast_check_writable(const char *path, mnist_fast_error *error)
 {
     if (!path)
