@@ -263,8 +263,10 @@ MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const 
  * the old file or the new one is there at any instant. The same network gives the same bytes. A file over the limit of
  * file sizes is an error where SIGXFSZ is ignored; otherwise that signal ends the process. */
 
-/* Read a network from a model, a checkpoint, or a safetensors file of another program with tensors 0.weight, 0.bias,
- * 2.weight, ... as PyTorch's nn.Sequential names them. *network is NULL on failure. */
+/* Read a network from a model, a checkpoint, or a safetensors file of another program: float32 tensors NAME.weight
+ * (out, in) and NAME.bias (out) of linear layers, as PyTorch names and shapes them, and no other tensors. Numbers in the
+ * names give the order of the layers: 0, 2, 4 or fc1, fc2, fc3; the first (784 inputs) and the last (10 outputs) may
+ * have names of any kind. *network is NULL on failure. */
 MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime,
                                                  mnist_fast **network, mnist_fast_error *error);
 

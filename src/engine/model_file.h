@@ -4,7 +4,8 @@
  * complete epochs. A checkpoint holds as well, for each tensor, Adam's moments NAME.exp_avg and NAME.exp_avg_sq, and
  * in the metadata the position and a fingerprint of the data. The same network gives the same bytes.
  *
- * A file without that metadata, as PyTorch writes it, is read as a model: its layers follow from names and shapes. */
+ * A file without that metadata, as PyTorch writes it, is read as a model: its layers follow from names and shapes
+ * (layer_order.h). */
 #ifndef MF_MODEL_FILE_H
 #define MF_MODEL_FILE_H
 

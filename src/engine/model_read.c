@@ -4,6 +4,7 @@
 #include "config.h"
 #include "io/read.h"
 #include "io/safetensors.h"
+#include "layer_order.h"
 #include "metadata.h"
 #include "model_file.h"
 
@@ -23,7 +24,9 @@ struct model {
     size_t length;
     struct mf_safetensors header;
     struct mf_metadata metadata;
-    bool ours; /* written by this program, not by PyTorch or another */
+    bool ours;                                             /* written by this program, not by PyTorch or another */
+    const struct mf_safetensor *weight[MF_MAX_LAYERS + 1]; /* of each layer, first to last */
+    int layers;
     uint32_t crc;
 };
 
@@ -61,43 +64,50 @@ static mnist_fast_status read_header(struct model *model, mnist_fast_error *erro
                                          model->size - sizeof first - model->length, &model->header, error);
 }
 
-/* The layers from the names and shapes: 0.weight (units, 784), 2.weight (units, units before), ... */
+/* Ours have one order: 0.weight, 2.weight, ... */
+static void find_layers(struct model *model)
+{
+    if (!model->ours) {
+        mf_layer_order(&model->header, model->weight, &model->layers);
+        return;
+    }
+    for (; model->layers <= MF_MAX_LAYERS; model->layers++) {
+        struct mf_tensor_name name;
+        snprintf(name.text, sizeof name.text, "%d.weight", 2 * model->layers);
+        if (!(model->weight[model->layers] = mf_safetensors_find(&model->header, name.text)))
+            break;
+    }
+}
+
+/* The hidden layers from the shapes of the weights: (units, 784), (units, units before), ... */
 static mnist_fast_status read_layers(struct model *model, mnist_fast_error *error)
 {
     mnist_fast_config *config = &model->metadata.config;
     uint64_t width = MNIST_FAST_PIXELS;
-    int layers = 0;
-    for (;; layers++) {
-        struct mf_tensor_name name;
-        snprintf(name.text, sizeof name.text, "%d.weight", 2 * layers);
-        const struct mf_safetensor *weight = mf_safetensors_find(&model->header, name.text);
-        if (!weight)
-            break;
-        if (layers == MF_MAX_LAYERS) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL,
-                           "%s: too many layers (expected at most %d); use a smaller "
-                           "network",
-                           model->path, MF_MAX_LAYERS);
-        }
-        if (weight->dimensions != 2 || weight->shape[0] > MNIST_FAST_MAX_UNITS || weight->shape[1] != width) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL,
-                           "%s: tensor \"%s\" has the wrong shape (expected (1 to %d, %" PRIu64 "), found (%" PRIu64
-                           ", %" PRIu64 ")); give a model of 784 inputs",
-                           model->path, name.text, MNIST_FAST_MAX_UNITS, width, weight->shape[0], weight->shape[1]);
-        }
+    find_layers(model);
+    if (model->layers > MF_MAX_LAYERS)
+        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: too many layers (expected at most %d); use a smaller network",
+                       model->path, MF_MAX_LAYERS);
+    for (int layer = 0; layer < model->layers; layer++) {
+        const struct mf_safetensor *const weight = model->weight[layer];
+        if (weight->dimensions != 2 || weight->shape[0] > MNIST_FAST_MAX_UNITS || weight->shape[1] != width)
+            return mf_fail(
+                error, MNIST_FAST_BAD_MODEL,
+                "%s: tensor \"%s\", of layer %d by its name, has the wrong shape (expected (1 to %d, %" PRIu64
+                "), found (%" PRIu64 ", %" PRIu64 ")); give a model of 784 inputs and linear layers",
+                model->path, mf_printable(weight->name).text, layer + 1, MNIST_FAST_MAX_UNITS, width, weight->shape[0],
+                weight->shape[1]);
         width = weight->shape[0];
-        if (layers < MNIST_FAST_MAX_HIDDEN)
-            config->hidden[layers] = (int)width;
+        if (layer < MNIST_FAST_MAX_HIDDEN)
+            config->hidden[layer] = (int)width;
     }
-    if (layers < 2 || width != MNIST_FAST_CLASSES) {
+    if (model->layers < 2 || width != MNIST_FAST_CLASSES)
         return mf_fail(error, MNIST_FAST_BAD_MODEL,
-                       "%s: not a network for digits (expected 0.weight, 2.weight, ... of "
-                       "at least 2 layers with %d outputs, found %d layers with %" PRIu64 "); give a model that --save "
-                       "wrote",
-                       model->path, MNIST_FAST_CLASSES, layers, layers ? width : 0);
-    }
-    config->hidden_count = layers - 1;
-    return MNIST_FAST_OK;
+                       "%s: not a network for digits (expected NAME.weight and NAME.bias of at least 2 layers with %d "
+                       "outputs, found %d layers with %" PRIu64 "); give a model that --save wrote",
+                       model->path, MNIST_FAST_CLASSES, model->layers, model->layers ? width : 0);
+    config->hidden_count = model->layers - 1;
+    return model->ours ? MNIST_FAST_OK : mf_layer_order_check(model->path, model->weight, model->layers, error);
 }
 
 static mnist_fast_status create_network(const struct model *model, const struct mf_runtime *runtime,
@@ -111,35 +121,61 @@ static mnist_fast_status create_network(const struct model *model, const struct 
     return mf_network_create(&config, runtime, network, error);
 }
 
-/* Finds each tensor of the network among those of the file. index becomes kind * count + tensor. */
+/* The name of the bias that belongs to the weight X.weight: X.bias. NULL: no memory. */
+static char *bias_name(const struct mf_safetensor *weight)
+{
+    static const char ending[] = ".bias";
+    const size_t stem = strlen(weight->name) - strlen(".weight");
+    char *const name = malloc(stem + sizeof ending);
+    if (name) {
+        memcpy(name, weight->name, stem);
+        memcpy(name + stem, ending, sizeof ending);
+    }
+    return name;
+}
+
+/* The tensor of the network with this index, in the file as `name`. index becomes kind * count + tensor. */
+static mnist_fast_status match_tensor(struct model *model, const mnist_fast *network, int index, const char *name,
+                                      mnist_fast_error *error)
+{
+    const struct mf_tensor described = mf_tensor_describe(network, index % mf_tensor_count(network));
+    struct mf_safetensor *const found = mf_safetensors_find(&model->header, name);
+    if (!found)
+        return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" is missing; write it again", model->path,
+                       mf_printable(name).text);
+    if (found->shape[0] != (uint64_t)described.rows || found->shape[1] != (uint64_t)described.columns)
+        return mf_fail(error, MNIST_FAST_BAD_MODEL,
+                       "%s: tensor \"%s\" has the wrong shape (expected (%d, %d), found (%" PRIu64 ", %" PRIu64
+                       "), where 0 is none); write it again",
+                       model->path, mf_printable(name).text, described.rows, described.columns, found->shape[0],
+                       found->shape[1]);
+    found->index = index;
+    return MNIST_FAST_OK;
+}
+
+/* Finds each tensor of the network among those of the file. */
 static mnist_fast_status match_tensors(struct model *model, const mnist_fast *network, mnist_fast_error *error)
 {
     const int count = mf_tensor_count(network);
-    for (int index = 0; index < (model->metadata.checkpoint ? MF_TENSOR_KINDS : 1) * count; index++) {
-        const struct mf_tensor_name name = mf_tensor_name(network, index % count, index / count);
-        const struct mf_tensor described = mf_tensor_describe(network, index % count);
-        struct mf_safetensor *found = mf_safetensors_find(&model->header, name.text);
-        if (!found) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: tensor \"%s\" is missing; write it again", model->path,
-                           name.text);
-        }
-        if (found->shape[0] != (uint64_t)described.rows || found->shape[1] != (uint64_t)described.columns) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL,
-                           "%s: tensor \"%s\" has the wrong shape (expected (%d, %d), "
-                           "found (%" PRIu64 ", %" PRIu64 "), where 0 is none); write it again",
-                           model->path, name.text, described.rows, described.columns, found->shape[0], found->shape[1]);
-        }
-        found->index = index;
+    mnist_fast_status status = MNIST_FAST_OK;
+    for (int layer = 0; !status && layer < model->layers; layer++) {
+        char *const bias = bias_name(model->weight[layer]);
+        if (!bias)
+            return mf_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for its header; free some", model->path);
+        status = match_tensor(model, network, 2 * layer, model->weight[layer]->name, error);
+        if (!status)
+            status = match_tensor(model, network, 2 * layer + 1, bias, error);
+        free(bias);
     }
-    for (size_t i = 0; i < model->header.count; i++) {
-        if (model->header.tensor[i].index < 0) {
-            return mf_fail(error, MNIST_FAST_BAD_MODEL,
-                           "%s: unknown tensor \"%s\" (expected weights and biases of "
-                           "linear layers alone); write it without",
-                           model->path, mf_printable(model->header.tensor[i].name).text);
-        }
-    }
-    return MNIST_FAST_OK;
+    for (int index = count; !status && model->metadata.checkpoint && index < MF_TENSOR_KINDS * count; index++)
+        status = match_tensor(model, network, index, mf_tensor_name(network, index % count, index / count).text, error);
+    for (size_t i = 0; !status && i < model->header.count; i++)
+        if (model->header.tensor[i].index < 0)
+            status = mf_fail(error, MNIST_FAST_BAD_MODEL,
+                             "%s: unknown tensor \"%s\" (expected weights and biases of linear layers alone); write it "
+                             "without",
+                             model->path, mf_printable(model->header.tensor[i].name).text);
+    return status;
 }
 
 static mnist_fast_status read_tensor(struct model *model, const struct mf_safetensor *tensor, float *values,
@@ -157,7 +193,7 @@ static mnist_fast_status read_tensor(struct model *model, const struct mf_safete
             return mf_fail(error, MNIST_FAST_BAD_MODEL,
                            "%s: tensor \"%s\" has a bad number (expected finite ones%s); "
                            "copy or train it again",
-                           model->path, tensor->name, kind == MF_MOMENT2 ? ", none below 0" : "");
+                           model->path, mf_printable(tensor->name).text, kind == MF_MOMENT2 ? ", none below 0" : "");
         }
     }
     mf_tensor_set(network, tensor->index % count, kind, values);
