@@ -1,6 +1,7 @@
 /* The getters of a network's layers, against the file that the network is saved to. */
 #include "mnist_fast.h"
 
+#include "guarded.h"
 #include "support.h"
 
 #include <stdio.h>
