@@ -289,12 +289,9 @@ START_TEST(links_and_permissions_stay)
 }
 END_TEST
 
-/* A kill at any instant leaves the old file or the new one. */
 /* Root may write another user's file, and leaves it to that user. */
 START_TEST(owner_stays)
 {
-    if (geteuid() != 0)
-        return;
     mnist_fast *network = small_network(1);
     struct stat about;
     save(network, model_path);
@@ -323,6 +320,7 @@ START_TEST(long_path_keeps_the_reason)
 }
 END_TEST
 
+/* A kill at any instant leaves the old file or the new one. */
 START_TEST(killed_save_leaves_a_whole_file)
 {
     mnist_fast *const networks[] = {small_network(17), small_network(18)};
@@ -395,7 +393,10 @@ int main(void)
     tcase_add_test(saving, unwritable_place_is_refused);
     tcase_add_test(saving, asking_leaves_nothing_behind);
     tcase_add_test(saving, links_and_permissions_stay);
-    tcase_add_test(saving, owner_stays);
+    if (geteuid() == 0)
+        tcase_add_test(saving, owner_stays);
+    else
+        printf("SKIP: only root can write another user's file\n");
     tcase_add_test(saving, long_path_keeps_the_reason);
     tcase_add_test(saving, killed_save_leaves_a_whole_file);
     tcase_add_test(saving, savers_do_not_meet);

@@ -3,8 +3,6 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- Between trainings ---- */
 
@@ -201,8 +199,7 @@ START_TEST(profile)
     /* forward, weight gradient and input gradient (not of the pixels) of what is trained, forward of what is held out
      */
     const double layers[] = {784 * 17, 17 * 9, 9 * 10}, forward = layers[0] + layers[1] + layers[2];
-    const double biases = 17 + 9 + 10;
-    const double flop_of_epoch = 2 * (TRAINED * (3 * forward - layers[0] + biases) + HELD_OUT * forward);
+    const double flop_of_epoch = 2 * (TRAINED * (3 * forward - layers[0]) + HELD_OUT * forward);
     mnist_fast *network = new_network(_i);
     double flop, before;
     train(network, &images, 1, NULL, NULL);
@@ -259,29 +256,6 @@ START_TEST(networks_train_side_by_side)
 }
 END_TEST
 
-/* In a child that was forked after a team had run, the other threads of the team do not exist. */
-START_TEST(forked_child_computes)
-{
-    const uint32_t expected = undisturbed();
-    mnist_fast *network = stopped_network(3, 4);
-    const pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        uint8_t digits[IMAGES];
-        const bool good = !mnist_fast_predict(network, &images, digits, NULL, NULL) &&
-                          !mnist_fast_train(network, &images, EPOCHS, NULL, NULL, NULL) &&
-                          mnist_fast_weights_crc32(network) == expected;
-        _exit(good ? 0 : 1);
-    }
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    train(network, &images, EPOCHS, NULL, NULL); /* the parent's team is still there */
-    ck_assert_uint_eq(mnist_fast_weights_crc32(network), expected);
-    mnist_fast_free(network);
-}
-END_TEST
-
 int main(void)
 {
     support_begin();
@@ -296,7 +270,6 @@ int main(void)
     tcase_add_test(tcase, split_counts_are_those_of_training);
     tcase_add_loop_test(tcase, profile, 1, 4); /* threads */
     tcase_add_test(tcase, networks_train_side_by_side);
-    tcase_add_test(tcase, forked_child_computes);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
