@@ -212,6 +212,7 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	$(setup) build check
 	$(again) data check-build
 	tests/layers build
+	tests/layers-test
 	$(again) bench-smoke
 	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
