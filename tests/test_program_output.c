@@ -230,7 +230,7 @@ END_TEST
 /* Whatever the width, no line that is printed for people wraps; messages may. */
 START_TEST(narrow_terminal)
 {
-    static const int columns[] = {40, 71, 72, 80};
+    static const int columns[] = {40, 60, 65, 71, 72, 80};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         char *text = run_on_terminal("xterm", "C", columns[i], LIST(USUAL, "--threads", "1"));
         int lines = 0;
