@@ -18,7 +18,7 @@ enum { BATCH = 1000, HIDDEN = 500, SCALAR_SAMPLES = 48 };
 /* The left operand: all terms, the nonzeros of what a ReLU made, or the packed pixels. */
 enum Left { DENSE, INDEXED, SPARSE };
 
-const mf_adam adam = {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 31.6f, 1e-7f};
+const mf_adam adam = {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 31.6f, 1e-7f, 1.0f};
 
 const mf_kernels *const scalar_isa = mf_kernels_choose("scalar");
 

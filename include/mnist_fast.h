@@ -57,7 +57,7 @@ typedef enum mnist_fast_status {
     MNIST_FAST_BAD_FILE,  /* a file that cannot be read or written */
     MNIST_FAST_BAD_DATA,  /* a data file that is not what it should be */
     MNIST_FAST_BAD_MODEL, /* a model file that is not what it should be */
-    MNIST_FAST_DIVERGED,  /* the loss is no longer finite */
+    MNIST_FAST_DIVERGED,  /* a loss, weight or probability is not finite */
     MNIST_FAST_STOPPED,   /* the progress callback asked to stop */
     MNIST_FAST_BUSY       /* the network is training: see mnist_fast_progress_callback */
 } mnist_fast_status;
@@ -129,6 +129,12 @@ MNIST_FAST_API uint32_t mnist_fast_images_crc32(const mnist_fast_images *images)
 
 /* ---- Networks ---- */
 
+/* How the learning rate changes from step to step; see docs/training.md. */
+typedef enum mnist_fast_schedule {
+    MNIST_FAST_CONSTANT,
+    MNIST_FAST_COSINE /* half a cosine from the learning rate to zero (Loshchilov and Hutter 2017) */
+} mnist_fast_schedule;
+
 /* What to train, and how. Start from mnist_fast_default_config. */
 typedef struct mnist_fast_config {
     size_t size;                       /* sizeof(mnist_fast_config) */
@@ -136,11 +142,18 @@ typedef struct mnist_fast_config {
     int hidden_count;                  /* 1 to MNIST_FAST_MAX_HIDDEN; 3 layers of 500 */
     int batch_size;                    /* images a step, 1 to MNIST_FAST_MAX_BATCH; 1000 */
     float learning_rate;               /* finite, > 0; 0.001 */
-    float beta1, beta2, epsilon;       /* Adam (Kingma and Ba 2015): [0, 1), [0, 1), finite and >= 0; 0.9, 0.999, and
+    float beta1, beta2, epsilon;       /* Adam (Kingma and Ba 2015): [0, 1), [0, 1), finite and > 0; 0.9, 0.999, and
                                           1e-7 added outside the root */
     double validation_fraction;        /* of the images, held out: in [0, 1); 0.1 */
     int shuffle_buffer;                /* images that it holds, >= 1; 10000 */
     uint64_t seed;                     /* of all random numbers; 1 */
+    double weight_decay;               /* decoupled, of the weights and not of the biases (AdamW, Loshchilov and Hutter
+                                          2019): finite, >= 0; 0 */
+    int patience;                      /* epochs without a better validation loss after which training ends; the best
+                                          epoch is kept: see mnist_fast_best_epoch. >= 0; 0: off */
+    mnist_fast_schedule schedule;      /* of the learning rate; MNIST_FAST_CONSTANT */
+    int schedule_epochs;               /* after which a cosine ends; read by it alone, and then >= 1; 0 */
+    int warmup_steps;                  /* over which the learning rate first rises in a straight line; >= 0; 0 */
 } mnist_fast_config;
 
 /* Fills *config, of which the caller knows `size` bytes: mnist_fast_default_config(&config, sizeof config). */
@@ -160,7 +173,8 @@ MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 MNIST_FAST_API void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size);
 
 /* Changes what the next training does; the hidden layers must stay. Where a value that decides the batches changes
- * (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. */
+ * (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. Where one changes
+ * that decides what is validated (validation fraction, seed), or patience becomes 0, the best epoch is forgotten. */
 MNIST_FAST_API mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config,
                                                        mnist_fast_error *error);
 
@@ -172,9 +186,14 @@ typedef struct mnist_fast_position {
 } mnist_fast_position;
 MNIST_FAST_API mnist_fast_position mnist_fast_get_position(const mnist_fast *network);
 
-/* Forgets the batches done of the epoch that is under way; for other images, of which they are no part. The weights
- * stay as they are. */
+/* Forgets the batches done of the epoch that is under way, and the best epoch; for other images, of which they say
+ * nothing. The weights that training goes on from stay as they are. */
 MNIST_FAST_API void mnist_fast_restart_epoch(mnist_fast *network);
+
+/* With patience: the epoch with the least validation loss so far, the first of equal ones; 0: none yet, or no patience.
+ * From then on its weights are the network's: those that are predicted and evaluated with, saved and in the checksum.
+ * Training goes on from the last weights all the same. loss may be NULL. */
+MNIST_FAST_API int mnist_fast_best_epoch(const mnist_fast *network, double *loss);
 
 MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */
 MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
@@ -206,11 +225,14 @@ typedef struct mnist_fast_metrics {
 typedef struct mnist_fast_progress {
     int epoch, epochs;  /* epoch counts from 1 */
     int batch, batches; /* batch counts from 1; batch == batches once an epoch is complete and validated */
-    int epoch_done;     /* 1 once an epoch is complete and validated: the members below are then valid */
-    double seconds;     /* of the part of this epoch that this call trained, its validation included */
+    int epoch_done;     /* 1 once an epoch is complete and validated: train and validation are then valid */
+    double seconds;     /* of the part of this epoch that this call trained so far; at its end with the validation */
     mnist_fast_metrics train, validation; /* train: the mean over the epoch's batches, each before its update;
                                              validation: NaN when nothing is held out */
     double images_per_second;             /* training images of that part over its seconds */
+    double learning_rate;                 /* of the last step */
+    int best_epoch;                       /* as mnist_fast_best_epoch says */
+    int finished;                         /* 1 once all epochs are done, or patience has ended them */
 } mnist_fast_progress;
 
 /* Called on the thread that called mnist_fast_train, after every batch and every epoch; return nonzero to stop. It may
@@ -220,8 +242,12 @@ typedef struct mnist_fast_progress {
 typedef int mnist_fast_progress_callback(const mnist_fast_progress *progress, void *user);
 
 /* Train on images with labels, 1 to MNIST_FAST_MAX_IMAGES of them, as the configuration says, until the network has
- * `epochs` epochs behind it in all. Training goes on from where the network is, so a larger number trains longer, and a
- * stopped training ends in the same bytes as one that was never stopped. callback may be NULL; user is passed to it. */
+ * `epochs` epochs behind it in all, or patience ends it. Training goes on from where the network is, so a larger number
+ * trains longer, and a stopped training ends in the same bytes as one that was never stopped. callback may be NULL;
+ * user is passed to it.
+ *
+ * A number that is not finite ends it at once with MNIST_FAST_DIVERGED: a loss, or after a step a weight or moment. The
+ * network can't be used any more then: what would train, save, evaluate or predict with it says so again. */
 MNIST_FAST_API mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
                                                   mnist_fast_progress_callback *callback, void *user,
                                                   mnist_fast_error *error);

@@ -109,12 +109,14 @@ struct mf_input_gradient {
     int out, panels;                      /* panels of in */
 };
 
-/* The constants of one step of Adam (Kingma and Ba 2015, with epsilon outside the root):
+/* The constants of one step of Adam (Kingma and Ba 2015, with epsilon outside the root) with decoupled weight decay
+ * (Loshchilov and Hutter 2019):
  *     m = flush(fma(beta1, m, gain1 * g)),  v = flush(fma(beta2, v, gain2 * (g * g))),
- *     w = fma(-rate, m / fma(sqrt(v), root, epsilon), w)
- * where gain = 1 - beta, rate = learning rate / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t). */
+ *     w = fma(-rate, m / fma(sqrt(v), root, epsilon), w * keep)
+ * where gain = 1 - beta, rate = learning rate / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t), and keep = 1 - learning
+ * rate * decay: 1 without decay, which changes no bit of w. */
 struct mf_adam {
-    float beta1, gain1, beta2, gain2, rate, root, epsilon;
+    float beta1, gain1, beta2, gain2, rate, root, epsilon, keep;
 };
 
 /* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v. */
@@ -161,12 +163,13 @@ struct mf_kernels {
     void (*forward_sparse)(const struct mf_forward *op, int begin, int end);        /* those packed */
     void (*input_gradient)(const struct mf_input_gradient *op, int begin, int end); /* samples */
 
+    /* The updates return whether all that they have written, w, m and v, is finite. */
     /* Rows [begin, end) of w, within one panel of x (begin / 16 == (end - 1) / 16), panels [first, last) of w. */
-    void (*weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last);
+    bool (*weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last);
     /* Rows [begin, end) are the packed pixels. */
-    void (*weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last);
+    bool (*weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last);
     /* Row `row` of w is the bias: x is taken as 1 for every sample. */
-    void (*bias_update)(const struct mf_weight_update *op, int row, int first, int last);
+    bool (*bias_update)(const struct mf_weight_update *op, int row, int first, int last);
 
     void (*softmax)(const struct mf_softmax *op, int begin, int end); /* samples */
     void (*transpose)(const float *block, float *transposed);         /* 16 x 16, both row-major and aligned */

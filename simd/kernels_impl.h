@@ -59,6 +59,7 @@ struct product {
     struct mf_matrix h;
     struct mf_matrix m, v;
     struct mf_adam adam;
+    float *check; /* LANES sums of 0 * w and 0 * v over all that is updated: NaN where one of them is not finite */
 };
 
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
@@ -68,7 +69,8 @@ INLINE vf flush(vf x)
     return v_select(v_greater(v_set(FLT_MIN), v_abs(x)), v_zero(), x);
 }
 
-INLINE void adam(const struct mf_adam *c, vf sum, float *pw, float *pm, float *pv)
+/* Returns check, or NaN where w or v is not finite; where m is not, neither is w. */
+INLINE vf adam(const struct mf_adam *c, vf sum, float *pw, float *pm, float *pv, vf check)
 {
     const vf g = flush(sum);
     const vf m = flush(v_fma(v_set(c->beta1), v_load(pm), v_set(c->gain1) * g));
@@ -76,7 +78,9 @@ INLINE void adam(const struct mf_adam *c, vf sum, float *pw, float *pm, float *p
     const vf step = m / v_fma(v_sqrt(v), v_set(c->root), v_set(c->epsilon));
     v_store(pm, m);
     v_store(pv, v);
-    v_store(pw, v_fma(v_set(-c->rate), step, v_load(pw)));
+    const vf w = v_fma(v_set(-c->rate), step, v_load(pw) * v_set(c->keep));
+    v_store(pw, w);
+    return v_fma(w, v_zero(), v_fma(v, v_zero(), check));
 }
 
 /* One tile of the output: `rows` rows from `row`, `panels` panels from `panel`; number `t` among those of the call. */
@@ -141,6 +145,7 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
     }
 #undef TERM
 
+    vf check = epilogue == WEIGHT_UPDATE ? v_load(p->check) : v_zero();
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int j = 0; j < vectors; j++) {
             const size_t in_panel = (size_t)(row + r) * MF_PANEL + j % VECTORS * LANES;
@@ -153,9 +158,11 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
                 const vf floor = v_set(p->floor);
                 v_store(p->c.data + at, v_select(v_greater(h, floor), flush(sum[r][j]), floor));
             } else {
-                adam(&p->adam, sum[r][j], p->c.data + at, p->m.data + at, p->v.data + at);
+                check = adam(&p->adam, sum[r][j], p->c.data + at, p->m.data + at, p->v.data + at, check);
             }
         }
+    if (epilogue == WEIGHT_UPDATE)
+        v_store(p->check, check);
 }
 
 /* Panels [first, last) of one group of rows, by the widest tiles that fit; `t` as in tile(). */
@@ -243,34 +250,38 @@ static void NAME(input_gradient)(const struct mf_input_gradient *op, int begin, 
         product(&p, SAMPLES, INPUT_GRADIENT, begin, end, 0, op->panels);
 }
 
-INLINE struct product update_product(const struct mf_weight_update *op)
+INLINE bool update(const struct mf_weight_update *op, enum source source, int begin, int end, int first, int last)
 {
-    return (struct product){.a = op->x,
-                            .packed = op->packed,
-                            .b = op->dz,
-                            .c = op->w,
-                            .depth = op->samples,
-                            .m = op->m,
-                            .v = op->v,
-                            .adam = op->adam};
+    _Alignas(64) float check[LANES] = {0};
+    const struct product p = {.a = op->x,
+                              .packed = op->packed,
+                              .b = op->dz,
+                              .c = op->w,
+                              .depth = op->samples,
+                              .m = op->m,
+                              .v = op->v,
+                              .adam = op->adam,
+                              .check = check};
+    product(&p, source, WEIGHT_UPDATE, begin, end, first, last);
+    bool finite = true;
+    for (int i = 0; i < LANES; i++)
+        finite &= check[i] == 0.0f;
+    return finite;
 }
 
-static void NAME(weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool NAME(weight_update)(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
-    const struct product p = update_product(op);
-    product(&p, COLUMNS, WEIGHT_UPDATE, begin, end, first, last);
+    return update(op, COLUMNS, begin, end, first, last);
 }
 
-static void NAME(weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool NAME(weight_update_sparse)(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
-    const struct product p = update_product(op);
-    product(&p, PACKED_NONZEROS, WEIGHT_UPDATE, begin, end, first, last);
+    return update(op, PACKED_NONZEROS, begin, end, first, last);
 }
 
-static void NAME(bias_update)(const struct mf_weight_update *op, int row, int first, int last)
+static bool NAME(bias_update)(const struct mf_weight_update *op, int row, int first, int last)
 {
-    const struct product p = update_product(op);
-    product(&p, ONES, WEIGHT_UPDATE, row, row + 1, first, last);
+    return update(op, ONES, row, row + 1, first, last);
 }
 
 /* ---- Pixels: scaling, and packing those that are not zero ---- */

@@ -121,42 +121,49 @@ static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int beg
         }
 }
 
-static void adam(const struct mf_weight_update *op, int row, int column, float sum)
+static bool adam(const struct mf_weight_update *op, int row, int column, float sum)
 {
     const struct mf_adam *c = &op->adam;
     float *w = mf_at(op->w, row, column), *m = mf_at(op->m, row, column), *v = mf_at(op->v, row, column);
     const float g = flush(sum);
     *m = flush(fmaf(c->beta1, *m, c->gain1 * g));
     *v = flush(fmaf(c->beta2, *v, c->gain2 * (g * g)));
-    *w = fmaf(-c->rate, *m / fmaf(sqrtf(*v), c->root, c->epsilon), *w);
+    *w = fmaf(-c->rate, *m / fmaf(sqrtf(*v), c->root, c->epsilon), *w * c->keep);
+    return isfinite(*w) && isfinite(*m) && isfinite(*v);
 }
 
-static void mf_weight_update_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool mf_weight_update_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
+    bool finite = true;
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
             float sum = 0.0f;
             for (int i = 0; i < op->samples; i++)
                 sum = fmaf(*mf_at(op->x, i, k), *mf_at(op->dz, i, j), sum);
-            adam(op, k, j, sum);
+            finite &= adam(op, k, j, sum);
         }
+    return finite;
 }
 
-static void mf_weight_update_sparse_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool mf_weight_update_sparse_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
 {
+    bool finite = true;
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++)
-            adam(op, k, j, chain_packed(0.0f, op->packed, k - begin, mf_at(op->dz, 0, j)));
+            finite &= adam(op, k, j, chain_packed(0.0f, op->packed, k - begin, mf_at(op->dz, 0, j)));
+    return finite;
 }
 
-static void mf_bias_update_scalar(const struct mf_weight_update *op, int row, int first, int last)
+static bool mf_bias_update_scalar(const struct mf_weight_update *op, int row, int first, int last)
 {
+    bool finite = true;
     for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
         float sum = 0.0f;
         for (int i = 0; i < op->samples; i++)
             sum = fmaf(1.0f, *mf_at(op->dz, i, j), sum);
-        adam(op, row, j, sum);
+        finite &= adam(op, row, j, sum);
     }
+    return finite;
 }
 
 /* x <= 0. exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2. Below EXP_LOWEST the result is 0, not denormal.

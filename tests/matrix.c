@@ -68,5 +68,6 @@ struct mf_adam adam_at_step(int step)
         .rate = (float)(rate / (1 - pow(beta1, step))),
         .root = (float)(1 / sqrt(1 - pow(beta2, step))),
         .epsilon = 1e-7f,
+        .keep = 1.0f,
     };
 }

@@ -37,7 +37,7 @@ Step::Step(const std::string &isa, int threads, const mnist_fast_images &images)
     mf_gather(n->workspace, &images, nullptr, 0, static_cast<size_t>(samples), 0);
     mf_measure_density(n, samples, density);
     must(mf_partition_make(n, density, &partition, &error), error);
-    adam = mf_adam_constants(&n->config, n->position.step + 1);
+    adam = mf_adam_constants(&n->config, n->config.learning_rate, n->position.step + 1);
     sort_and_gather(n, images, samples);
     forward_backward(0, 1, 0);
 }

@@ -44,7 +44,8 @@ int cli_evaluate(const struct cli_options *options)
     uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES];
     mnist_fast_metrics metrics;
     if (mnist_fast_evaluate(network, &images, &metrics, confusion, &error)) {
-        code = cli_failed(&error);
+        cli_message("%s: %s", options->model, error.text);
+        code = CLI_FAILED;
         goto done;
     }
     printf("  test      loss %.4f, accuracy %.2f%%\n", metrics.loss, 100 * metrics.accuracy);

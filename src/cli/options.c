@@ -35,10 +35,18 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_HIDDEN] = {"hidden", 0, CLI_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN,
                            FIELD(config.hidden), "units of each hidden layer"},
     [CLI_OPTION_LR] = {"lr", 0, CLI_TYPE_RATE, "X", 0, 0, TRAIN, FIELD(config.learning_rate), "learning rate of Adam"},
+    [CLI_OPTION_SCHEDULE] = {"schedule", 0, CLI_TYPE_SCHEDULE, "NAME", 0, 0, TRAIN, FIELD(config.schedule),
+                             "learning rate: constant, or cosine, which ends at zero"},
+    [CLI_OPTION_WARMUP] = {"warmup", 0, CLI_TYPE_INT, "N", 0, INT_MAX, TRAIN, FIELD(config.warmup_steps),
+                           "steps over which the learning rate first rises"},
+    [CLI_OPTION_WEIGHT_DECAY] = {"weight-decay", 0, CLI_TYPE_DECAY, "X", 0, 0, TRAIN, FIELD(config.weight_decay),
+                                 "decay of the weights, as in AdamW; not of biases"},
     [CLI_OPTION_SEED] = {"seed", 's', CLI_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed),
                          "seed of all random numbers: one seed, one model"},
     [CLI_OPTION_VALIDATION] = {"validation", 0, CLI_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
                                "share of the training images to hold out"},
+    [CLI_OPTION_PATIENCE] = {"patience", 0, CLI_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(config.patience),
+                             "stop N epochs after the best validation loss, and keep that epoch; 0: off"},
     [CLI_OPTION_SHUFFLE_BUFFER] = {"shuffle-buffer", 0, CLI_TYPE_INT, "N", 1, INT_MAX, TRAIN,
                                    FIELD(config.shuffle_buffer), "images that the shuffle buffer holds"},
     [CLI_OPTION_SAVE] = {"save", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(save),
@@ -72,6 +80,11 @@ const char *cli_command_name(enum cli_command command)
     return names[command];
 }
 
+const char *cli_schedule_name(mnist_fast_schedule schedule)
+{
+    return schedule == MNIST_FAST_COSINE ? "cosine" : "constant";
+}
+
 /* strtol and strtod skip leading spaces, and strtoull reads "-1" as the largest number: both are refused here. */
 static bool starts_number(const char *text)
 {
@@ -103,6 +116,17 @@ static bool read_double(const char *text, double *value)
     return starts_number(text) && end != text && !*end && isfinite(*value);
 }
 
+static bool read_schedule(const char *text, mnist_fast_schedule *schedule)
+{
+    static const mnist_fast_schedule all[] = {MNIST_FAST_CONSTANT, MNIST_FAST_COSINE};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(text, cli_schedule_name(all[i])) == 0) {
+            *schedule = all[i];
+            return true;
+        }
+    return false;
+}
+
 static bool read_layers(const char *text, const struct cli_option *option, mnist_fast_config *config)
 {
     config->hidden_count = 0;
@@ -127,6 +151,8 @@ static mnist_fast_status wrong_value(const struct cli_option *option, const char
         break;
     case CLI_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
     case CLI_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
+    case CLI_TYPE_DECAY: snprintf(expected, sizeof expected, "a number of at least 0"); break;
+    case CLI_TYPE_SCHEDULE: snprintf(expected, sizeof expected, "constant or cosine"); break;
     case CLI_TYPE_SHARE: snprintf(expected, sizeof expected, "a number from 0 to below 1"); break;
     case CLI_TYPE_LAYERS:
         snprintf(expected, sizeof expected, "1 to %d whole numbers from %d to %d, separated by commas",
@@ -160,6 +186,8 @@ static mnist_fast_status set_value(const struct cli_option *option, const char *
             *(float *)field = (float)value;
         break;
     }
+    case CLI_TYPE_DECAY: good = read_double(text, field) && *(double *)field >= 0; break;
+    case CLI_TYPE_SCHEDULE: good = read_schedule(text, field); break;
     case CLI_TYPE_SHARE: good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1; break;
     case CLI_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
     case CLI_TYPE_TEXT:
@@ -268,6 +296,13 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: an image is missing (test:N for test image N)");
     if (options->command != CLI_COMMAND_PREDICT && options->operand_count > 0)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "'%.80s': %s takes no operand", options->operands[0], name);
+    const mnist_fast_config *config = &options->config;
+    if (config->patience && config->validation_fraction == 0)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                        "--patience has no meaning without images to validate on (--validation 0)");
+    if (config->schedule == MNIST_FAST_COSINE && options->epochs == 0)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--schedule cosine: --epochs must be at least 1");
+    options->config.schedule_epochs = config->schedule == MNIST_FAST_COSINE ? options->epochs : 0;
     if (options->force && !options->resume)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--force has no meaning without --resume FILE");
     if (options->given[CLI_OPTION_CHECKPOINT_EVERY] && !options->checkpoint)
@@ -338,6 +373,10 @@ static void print_default(FILE *file, const struct cli_option *option, const str
     case CLI_TYPE_INT: fprintf(file, " (default %d)", *(const int *)field); break;
     case CLI_TYPE_SEED: fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)field); break;
     case CLI_TYPE_RATE: fprintf(file, " (default %g)", (double)*(const float *)field); break;
+    case CLI_TYPE_SCHEDULE:
+        fprintf(file, " (default %s)", cli_schedule_name(*(const mnist_fast_schedule *)field));
+        break;
+    case CLI_TYPE_DECAY:
     case CLI_TYPE_SHARE: fprintf(file, " (default %g)", *(const double *)field); break;
     case CLI_TYPE_LAYERS:
         fprintf(file, " (default ");

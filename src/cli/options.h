@@ -9,6 +9,7 @@
 
 enum cli_command { CLI_COMMAND_TRAIN, CLI_COMMAND_EVALUATE, CLI_COMMAND_PREDICT, CLI_COMMAND_INFO, CLI_COMMANDS };
 const char *cli_command_name(enum cli_command command);
+const char *cli_schedule_name(mnist_fast_schedule schedule);
 
 enum cli_option_id {
     CLI_OPTION_THREADS,
@@ -19,8 +20,12 @@ enum cli_option_id {
     CLI_OPTION_BATCH,
     CLI_OPTION_HIDDEN,
     CLI_OPTION_LR,
+    CLI_OPTION_SCHEDULE,
+    CLI_OPTION_WARMUP,
+    CLI_OPTION_WEIGHT_DECAY,
     CLI_OPTION_SEED,
     CLI_OPTION_VALIDATION,
+    CLI_OPTION_PATIENCE,
     CLI_OPTION_SHUFFLE_BUFFER,
     CLI_OPTION_SAVE,
     CLI_OPTION_RESUME,
@@ -43,6 +48,8 @@ enum cli_option_type {
     CLI_TYPE_INT,
     CLI_TYPE_SEED,
     CLI_TYPE_RATE,
+    CLI_TYPE_DECAY,
+    CLI_TYPE_SCHEDULE,
     CLI_TYPE_SHARE,
     CLI_TYPE_LAYERS,
     CLI_TYPE_TEXT
@@ -55,7 +62,7 @@ struct cli_option {
     const char *argument; /* its name in --help; NULL for a flag */
     int low, high;        /* the range of an CLI_TYPE_INT, and of a layer */
     unsigned commands;    /* a bit for each enum cli_command that knows it */
-    size_t field;         /* its offset in struct cli_options: a bool, int, uint64_t, float, double or const char * */
+    size_t field;         /* its offset in struct cli_options: of the type that its type says */
     const char *help;
 };
 

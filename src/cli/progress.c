@@ -17,6 +17,25 @@ void cli_progress_open(struct cli_progress_bar *bar, bool wanted)
     };
 }
 
+/* What has no room in the line any more is left out. */
+static void fit(char *text, int *room)
+{
+    const int length = (int)strlen(text);
+    if (length <= *room)
+        *room -= length;
+    else
+        *text = '\0';
+}
+
+static void describe_left(double seconds, char *text, size_t size)
+{
+    const long whole = seconds < 359999 ? (long)seconds : 359999; /* 99:59:59 */
+    if (whole < 3600)
+        snprintf(text, size, "  %2ld:%02ld left", whole / 60, whole % 60);
+    else
+        snprintf(text, size, "  %ld:%02ld:%02ld left", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
 void cli_progress_show(struct cli_progress_bar *bar, const mnist_fast_progress *progress)
 {
     if (!bar->visible)
@@ -32,27 +51,34 @@ void cli_progress_show(struct cli_progress_bar *bar, const mnist_fast_progress *
     bar->shown = now;
     bar->drawn = true;
 
-    char text[64];
-    const int length = snprintf(text, sizeof text, "epoch %d/%d", progress->epoch, progress->epochs);
-    char left[64] = "";
-    if (epochs > bar->first) {
-        const double seconds = (now - bar->started) / (epochs - bar->first) * (progress->epochs - epochs);
-        const long whole = seconds < 359999 ? (long)seconds : 359999; /* 99:59:59 */
-        if (whole < 3600)
-            snprintf(left, sizeof left, "%3ld:%02ld left", whole / 60, whole % 60);
-        else
-            snprintf(left, sizeof left, "%ld:%02ld:%02ld left", whole / 3600, whole / 60 % 60, whole % 60);
-    }
-    enum { MARGINS = 11, NARROWEST = 8, WIDEST = 40 };
-    const int room = cli_terminal_columns(STDERR_FILENO) - length - (int)strlen(left) - MARGINS;
-    const int cells = room < NARROWEST ? 0 : room < WIDEST ? room : WIDEST;
     const double share = epochs / progress->epochs;
-    fprintf(stderr, "\r  %s  ", text);
+    char name[64], percent[16], left[64] = "", speed[64] = "";
+    snprintf(name, sizeof name, "  epoch %d/%d", progress->epoch, progress->epochs);
+    snprintf(percent, sizeof percent, "  %3d%%", (int)(share * 100));
+    if (epochs > bar->first)
+        describe_left((now - bar->started) / (epochs - bar->first) * (progress->epochs - epochs), left, sizeof left);
+    if (progress->images_per_second > 0)
+        snprintf(speed, sizeof speed, "  %.0f images/s", progress->images_per_second);
+
+    enum { MARGIN = 2, NARROWEST = 8, WIDEST = 40 };
+    int room = cli_terminal_columns(STDERR_FILENO) - 1; /* a full line might wrap */
+    fit(percent, &room);
+    fit(name, &room);
+    fit(left, &room);
+    int cells = 0;
+    if (room >= MARGIN + NARROWEST) {
+        room -= MARGIN + NARROWEST;
+        fit(speed, &room);
+        cells = NARROWEST + room < WIDEST ? NARROWEST + room : WIDEST;
+    } else {
+        *speed = '\0';
+    }
+    fprintf(stderr, "\r%s%*s", name, cells ? MARGIN : 0, "");
     for (int i = 0; i < cells; i++) {
         const bool full = i < (int)(share * cells + 0.5);
         fputs(bar->utf8 ? full ? "━" : "┄" : full ? "#" : ".", stderr);
     }
-    fprintf(stderr, "%s%3d%%%s\x1b[K", cells > 0 ? "  " : "", (int)(share * 100), cells > 0 ? left : "");
+    fprintf(stderr, "%s%s%s\x1b[K", percent, speed, left);
     fflush(stderr);
 }
 

@@ -53,7 +53,7 @@ static void end_epoch(struct run *run, const mnist_fast_progress *progress)
     if (run->log && !cli_log_epoch(run->log, progress))
         run->status =
             cli_fail(&run->error, MNIST_FAST_BAD_FILE, "%s: could not be written: %s", options->log, strerror(errno));
-    const bool due = progress->epoch % options->checkpoint_every == 0 || progress->epoch == progress->epochs;
+    const bool due = progress->epoch % options->checkpoint_every == 0 || progress->finished;
     if (!run->status && options->checkpoint && due) {
         run->status = write_checkpoint(run);
         if (!run->status)
@@ -75,10 +75,12 @@ static int on_progress(const mnist_fast_progress *progress, void *user)
 /* Copies the value of an option between two configurations; whether it differed. */
 static bool copy_value(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config)
 {
-    const size_t size = option->type == CLI_TYPE_SEED    ? sizeof(uint64_t)
-                        : option->type == CLI_TYPE_SHARE ? sizeof(double)
-                        : option->type == CLI_TYPE_RATE  ? sizeof(float)
-                                                         : sizeof(int);
+    const size_t size = option->type == CLI_TYPE_SEED       ? sizeof(uint64_t)
+                        : option->type == CLI_TYPE_SHARE    ? sizeof(double)
+                        : option->type == CLI_TYPE_DECAY    ? sizeof(double)
+                        : option->type == CLI_TYPE_RATE     ? sizeof(float)
+                        : option->type == CLI_TYPE_SCHEDULE ? sizeof(mnist_fast_schedule)
+                                                            : sizeof(int);
     char *to = (char *)config + (option->field - offsetof(struct cli_options, config));
     const char *value = (const char *)from + option->field;
     if (memcmp(to, value, size) == 0)
@@ -87,12 +89,37 @@ static bool copy_value(const struct cli_option *option, const struct cli_options
     return true;
 }
 
+static mnist_fast_status other_option(struct run *run, enum cli_option_id id)
+{
+    return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                    "%s: was trained with another --%s; leave the option out, or change it with --force",
+                    run->training.options->resume, cli_option_table[id].name);
+}
+
+/* A cosine ends with the last epoch, which is therefore part of it. */
+static mnist_fast_status check_epochs(struct run *run, mnist_fast_config *config)
+{
+    struct cli_training *t = &run->training;
+    if (config->schedule != MNIST_FAST_COSINE) {
+        config->schedule_epochs = 0;
+        return MNIST_FAST_OK;
+    }
+    const bool given = t->options->given[CLI_OPTION_EPOCHS];
+    if (given && config->schedule_epochs != t->epochs && !t->options->force)
+        return other_option(run, CLI_OPTION_EPOCHS);
+    if (given || !config->schedule_epochs)
+        config->schedule_epochs = t->epochs;
+    t->epochs = config->schedule_epochs;
+    return MNIST_FAST_OK;
+}
+
 /* Options that the user gave must be those of the checkpoint. With --force they take effect from here on, but for
  * the shape of the network, which can't change. */
 static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
 {
-    static const enum cli_option_id ids[] = {CLI_OPTION_BATCH, CLI_OPTION_LR, CLI_OPTION_SEED, CLI_OPTION_VALIDATION,
-                                             CLI_OPTION_SHUFFLE_BUFFER};
+    static const enum cli_option_id ids[] = {CLI_OPTION_BATCH,      CLI_OPTION_LR,           CLI_OPTION_SCHEDULE,
+                                             CLI_OPTION_WARMUP,     CLI_OPTION_WEIGHT_DECAY, CLI_OPTION_SEED,
+                                             CLI_OPTION_VALIDATION, CLI_OPTION_PATIENCE,     CLI_OPTION_SHUFFLE_BUFFER};
     const struct cli_options *options = run->training.options;
     const mnist_fast_config *wanted = &options->config;
     mnist_fast_config config;
@@ -118,11 +145,10 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const struct cli_option *option = &cli_option_table[ids[i]];
         if (options->given[ids[i]] && copy_value(option, options, &config) && !options->force)
-            return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
-                            "%s: was trained with another --%s; leave the option out, or change it with --force",
-                            options->resume, option->name);
+            return other_option(run, ids[i]);
     }
-    return mnist_fast_set_config(run->training.network, &config, &run->error);
+    const mnist_fast_status status = check_epochs(run, &config);
+    return status ? status : mnist_fast_set_config(run->training.network, &config, &run->error);
 }
 
 /* The network, fresh or from a checkpoint. */
@@ -131,6 +157,7 @@ static mnist_fast_status make_network(struct run *run)
     struct cli_training *t = &run->training;
     const struct cli_options *options = t->options;
     const mnist_fast_runtime runtime = cli_runtime(options);
+    t->epochs = options->epochs;
     if (options->checkpoint || options->resume)
         run->data_crc32 = mnist_fast_images_crc32(&t->train);
     if (!options->resume)
@@ -197,7 +224,7 @@ static void warn(const struct run *run)
     if (t->train_count < (size_t)t->config.batch_size)
         cli_message("warning: %zu images to train on are fewer than a batch of %d", t->train_count,
                     t->config.batch_size);
-    if (t->options->resume && epoch >= t->options->epochs)
+    if (t->options->resume && epoch >= t->epochs)
         cli_message("note: %s: has %d epochs behind it already; --epochs %d trains on", t->options->resume, epoch,
                     epoch + 1);
 }
@@ -244,7 +271,7 @@ static int train(struct run *run)
     struct cli_training *t = &run->training;
     const struct cli_options *options = t->options;
     mnist_fast_error error;
-    const mnist_fast_status status = mnist_fast_train(t->network, &t->train, options->epochs, on_progress, run, &error);
+    const mnist_fast_status status = mnist_fast_train(t->network, &t->train, t->epochs, on_progress, run, &error);
     cli_progress_clear(&run->bar);
     if (run->status)
         return cli_failed(&run->error);

@@ -28,14 +28,15 @@ static json_t *start_event(const struct cli_training *t)
     /* JSON's integers are signed in most readers: a larger seed is a string. */
     json_t *seed = config->seed <= INT64_MAX ? json_integer((json_int_t)config->seed)
                                              : json_sprintf("%llu", (unsigned long long)config->seed);
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:o, s:i, s:s}", "event", "start",
-                     "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "threads",
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:s, s:i, s:f, s:i, s:o, s:i, s:s}",
+                     "event", "start", "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "threads",
                      mnist_fast_threads(t->network), "seed", seed, "parameters",
                      (json_int_t)mnist_fast_parameter_count(t->network), "train_size", (json_int_t)t->train_count,
                      "validation_size", (json_int_t)t->validation_count, "test_size", (json_int_t)t->test.count,
-                     "epochs", t->options->epochs, "batch", config->batch_size, "learning_rate",
-                     cli_json_float(config->learning_rate), "hidden", hidden, "shuffle_buffer", config->shuffle_buffer,
-                     "data", cli_data_folder(t->options));
+                     "epochs", t->epochs, "batch", config->batch_size, "learning_rate",
+                     cli_json_float(config->learning_rate), "schedule", cli_schedule_name(config->schedule), "warmup",
+                     config->warmup_steps, "weight_decay", config->weight_decay, "patience", config->patience, "hidden",
+                     hidden, "shuffle_buffer", config->shuffle_buffer, "data", cli_data_folder(t->options));
 }
 
 /* The longest lines need so many columns; a terminal with fewer gets shorter ones, a file gets all. */
@@ -50,6 +51,24 @@ static bool narrow(void)
 static const char *separator(void)
 {
     return narrow() ? ",\n            " : ", ";
+}
+
+/* What is not as usual. */
+static void print_extras(const mnist_fast_config *config)
+{
+    if (config->schedule == MNIST_FAST_COSINE)
+        printf("  schedule  cosine over %d epochs\n", config->schedule_epochs);
+    if (config->warmup_steps)
+        printf("  warm-up   %d steps\n", config->warmup_steps);
+    if (config->weight_decay != 0)
+        printf("  decay     %g of the weights\n", config->weight_decay);
+    if (config->patience)
+        printf("  patience  %d epoch%s\n", config->patience, config->patience == 1 ? "" : "s");
+}
+
+static json_t *json_epoch(int epoch)
+{
+    return epoch ? json_integer(epoch) : json_null();
 }
 
 int cli_print_start(const struct cli_training *t)
@@ -67,8 +86,9 @@ int cli_print_start(const struct cli_training *t)
     printf("  network   %s%s%zu parameters\n", layers, between, mnist_fast_parameter_count(t->network));
     printf("  training  batches of %d%slearning rate %g%sseed %llu\n", config->batch_size, between,
            (double)config->learning_rate, between, (unsigned long long)config->seed);
+    print_extras(config);
     printf("  machine   %s, %d thread%s\n\n", mnist_fast_isa(t->network), threads, threads == 1 ? "" : "s");
-    if (mnist_fast_get_position(t->network).epoch < t->options->epochs)
+    if (mnist_fast_get_position(t->network).epoch < t->epochs)
         fputs(narrow() ? "            validation\n"
                          "  epoch    loss  accuracy  seconds\n"
                        : "             training           validation\n"
@@ -82,11 +102,12 @@ int cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p)
 {
     if (t->options->json)
         return cli_json_print(
-            json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "epoch", "epoch", p->epoch, "seconds",
-                      cli_json_real(p->seconds), "train_loss", cli_json_real(p->train.loss), "train_accuracy",
-                      cli_json_real(p->train.accuracy), "validation_loss", cli_json_real(p->validation.loss),
-                      "validation_accuracy", cli_json_real(p->validation.accuracy), "images_per_second",
-                      cli_json_real(p->images_per_second)));
+            json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "epoch", "epoch", p->epoch,
+                      "seconds", cli_json_real(p->seconds), "train_loss", cli_json_real(p->train.loss),
+                      "train_accuracy", cli_json_real(p->train.accuracy), "validation_loss",
+                      cli_json_real(p->validation.loss), "validation_accuracy", cli_json_real(p->validation.accuracy),
+                      "images_per_second", cli_json_real(p->images_per_second), "learning_rate",
+                      cli_json_float((float)p->learning_rate), "best_epoch", json_epoch(p->best_epoch)));
     const bool all = !narrow();
     printf("  %5d", p->epoch);
     if (all)
@@ -107,14 +128,20 @@ int cli_print_summary(const struct cli_training *t)
 {
     const double gflops = t->seconds > 0 ? t->flop / t->seconds * 1e-9 : 0;
     const uint32_t checksum = mnist_fast_weights_crc32(t->network);
+    const int done = mnist_fast_get_position(t->network).epoch;
+    double best_loss;
+    const int best = mnist_fast_best_epoch(t->network, &best_loss);
     if (t->options->json)
-        return cli_json_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "summary", "train_seconds",
-                                        cli_json_real(t->seconds), "total_seconds", cli_json_real(cli_seconds()),
-                                        "test_loss", cli_json_real(t->tested.loss), "test_accuracy",
-                                        cli_json_real(t->tested.accuracy), "gflops", cli_json_real(gflops),
-                                        "weights_crc32", cli_json_crc32(checksum)));
+        return cli_json_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "event", "summary",
+                                        "train_seconds", cli_json_real(t->seconds), "total_seconds",
+                                        cli_json_real(cli_seconds()), "test_loss", cli_json_real(t->tested.loss),
+                                        "test_accuracy", cli_json_real(t->tested.accuracy), "gflops",
+                                        cli_json_real(gflops), "weights_crc32", cli_json_crc32(checksum), "epochs_done",
+                                        done, "best_epoch", json_epoch(best)));
     if (!t->options->quiet)
         putchar('\n');
+    if (best)
+        printf("  kept      epoch %d of %d%svalidation loss %.4f\n", best, done, separator(), best_loss);
     printf("  test      loss %.4f, accuracy %.2f%%\n", t->tested.loss, 100 * t->tested.accuracy);
     if (t->seconds > 0)
         printf("  time      %.2f s of training%s%.1f GFLOP/s%s\n", t->seconds, separator(), gflops,
@@ -156,7 +183,8 @@ void cli_print_profile(const struct cli_training *t)
 
 bool cli_log_heading(FILE *log)
 {
-    return fputs("epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,images_per_second\n",
+    return fputs("epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,images_per_second,"
+                 "learning_rate\n",
                  log) >= 0;
 }
 
@@ -166,7 +194,7 @@ bool cli_log_epoch(FILE *log, const mnist_fast_progress *p)
     char validation[64] = ",";
     if (!isnan(p->validation.loss))
         snprintf(validation, sizeof validation, "%.9g,%.9g", p->validation.loss, p->validation.accuracy);
-    fprintf(log, "%d,%.6f,%.9g,%.9g,%s,%.1f\n", p->epoch, p->seconds, p->train.loss, p->train.accuracy, validation,
-            p->images_per_second);
+    fprintf(log, "%d,%.6f,%.9g,%.9g,%s,%.1f,%.7g\n", p->epoch, p->seconds, p->train.loss, p->train.accuracy, validation,
+            p->images_per_second, p->learning_rate);
     return fflush(log) == 0 && !ferror(log);
 }

@@ -8,6 +8,7 @@ struct cli_training {
     const struct cli_options *options;
     mnist_fast *network;
     mnist_fast_config config; /* the network's: a checkpoint may bring its own */
+    int epochs;               /* to train in all; the schedule of a checkpoint may say how many */
     mnist_fast_images train, test;
     size_t train_count, validation_count;
     double seconds; /* of the epochs that this run trained, validation included */

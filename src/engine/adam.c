@@ -12,7 +12,7 @@ static double power(double base, uint64_t exponent)
     return result;
 }
 
-struct mf_adam mf_adam_constants(const mnist_fast_config *config, uint64_t step)
+struct mf_adam mf_adam_constants(const mnist_fast_config *config, double learning_rate, uint64_t step)
 {
     const double beta1 = config->beta1, beta2 = config->beta2;
     return (struct mf_adam){
@@ -20,8 +20,9 @@ struct mf_adam mf_adam_constants(const mnist_fast_config *config, uint64_t step)
         .gain1 = 1.0f - config->beta1,
         .beta2 = config->beta2,
         .gain2 = 1.0f - config->beta2,
-        .rate = (float)(config->learning_rate / (1.0 - power(beta1, step))),
+        .rate = (float)(learning_rate / (1.0 - power(beta1, step))),
         .root = (float)(1.0 / sqrt(1.0 - power(beta2, step))),
         .epsilon = config->epsilon,
+        .keep = (float)(1.0 - learning_rate * config->weight_decay),
     };
 }

@@ -46,13 +46,28 @@ static mnist_fast_status check(const mnist_fast_config *c, mnist_fast_error *err
     if (!(c->beta1 >= 0 && c->beta1 < 1) || !(c->beta2 >= 0 && c->beta2 < 1))
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "betas of Adam: expected 0 to less than 1, found %g and %g",
                        (double)c->beta1, (double)c->beta2);
-    if (!(c->epsilon >= 0) || !isfinite(c->epsilon))
-        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epsilon of Adam: expected a number of at least 0, found %g",
+    if (!(c->epsilon > 0) || !isfinite(c->epsilon)) /* 0 / 0 where a gradient has always been zero */
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epsilon of Adam: expected a positive number, found %g",
                        (double)c->epsilon);
     if (!(c->validation_fraction >= 0 && c->validation_fraction < 1))
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
                        "validation fraction: expected a number from 0 to less than 1, found %g",
                        c->validation_fraction);
+    if (!(c->weight_decay >= 0) || !isfinite(c->weight_decay))
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "weight decay: expected a number of at least 0, found %g",
+                       c->weight_decay);
+    if (c->patience < 0)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "patience: expected at least 0, found %d", c->patience);
+    if (c->schedule != MNIST_FAST_CONSTANT && c->schedule != MNIST_FAST_COSINE)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "schedule: expected %d or %d, found %d", MNIST_FAST_CONSTANT,
+                       MNIST_FAST_COSINE, (int)c->schedule);
+    const int least = c->schedule == MNIST_FAST_COSINE;
+    if (c->schedule_epochs < least)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs of the schedule: expected at least %d, found %d", least,
+                       c->schedule_epochs);
+    if (c->warmup_steps < 0)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "steps of the warm-up: expected at least 0, found %d",
+                       c->warmup_steps);
     return MNIST_FAST_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "images.h"
 #include "team.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +15,14 @@ int mf_evaluate_rows(int threads)
     return threads * MF_BLOCK_ROWS;
 }
 
-void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count, bool sparse,
+bool mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count, bool sparse,
                        const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock)
 {
     struct mf_workspace *w = n->workspace;
     const size_t begin = count * thread / threads, end = count * (thread + 1) / threads;
     const int row = thread * MF_BLOCK_ROWS; /* each thread has a block of rows of its own, always the same */
     struct mf_clock untimed = {0};
+    bool finite = true;
     for (size_t i = begin; i < end; i += MF_BLOCK_ROWS) {
         const int rows = end - i < MF_BLOCK_ROWS ? (int)(end - i) : MF_BLOCK_ROWS;
         mf_gather(w, images, order, i, i + rows, row);
@@ -31,14 +33,19 @@ void mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uin
             memcpy(outcome->digits + i, w->digits + row, rows);
         if (outcome->loss)
             memcpy(outcome->loss + i, w->loss + row, rows * sizeof(float));
-        for (int r = 0; outcome->probabilities && r < rows; r++)
-            memcpy(outcome->probabilities + (i + r) * MF_CLASSES, mf_at(w->dy[n->layers - 1], row + r, 0),
-                   MF_CLASSES * sizeof(float));
+        for (int r = 0; r < rows; r++) {
+            const float *probability = mf_at(w->dy[n->layers - 1], row + r, 0);
+            for (int c = 0; c < MF_CLASSES; c++)
+                finite &= isfinite(probability[c]) != 0;
+            if (outcome->probabilities)
+                memcpy(outcome->probabilities + (i + r) * MF_CLASSES, probability, MF_CLASSES * sizeof(float));
+        }
     }
     double flop = 0;
     for (int l = 0; l < n->layers; l++)
         flop += 2.0 * n->layer[l].in * n->layer[l].out * (double)(end - begin);
     mf_clock_lap(clock, MF_PHASE_EVALUATE, flop);
+    return finite;
 }
 
 mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t *order, size_t count,
@@ -53,29 +60,39 @@ mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t
     return (mnist_fast_metrics){loss / (double)count, (double)correct / (double)count};
 }
 
+static mnist_fast_status not_finite(const char *what, mnist_fast_error *error)
+{
+    return mf_fail(error, MNIST_FAST_DIVERGED,
+                   "%s not finite: the weights are too large; train again with a smaller learning rate", what);
+}
+
 static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *images, const struct mf_outcome *outcome,
                                       mnist_fast_error *error)
 {
     if (n->training)
         return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
+    mnist_fast_status status = mf_check_diverged(n, error);
+    if (status)
+        return status;
     /* Threads of a team that is larger than the work only wait. */
     const size_t blocks = (images->count + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
     const int wanted = blocks < (size_t)n->threads ? (int)blocks : n->threads;
     int threads;
-    mnist_fast_status status = mf_team_size(wanted, &threads, error);
+    status = mf_team_size(wanted, &threads, error);
     if (!status)
         status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), 0, error);
     if (status || !images->count)
         return status;
     const bool sparse = !n->dense && mf_skipping_pays(n, images);
     struct mf_clock untimed = {0};
+    bool finite = true;
     if (threads == 1)
-        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);
+        finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);
     else
-#pragma omp parallel num_threads(threads) firstprivate(untimed)
-        mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(), omp_get_num_threads(),
-                          &untimed);
-    return MNIST_FAST_OK;
+#pragma omp parallel num_threads(threads) firstprivate(untimed) reduction(&& : finite)
+        finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(),
+                                   omp_get_num_threads(), &untimed);
+    return finite ? MNIST_FAST_OK : not_finite("probabilities are", error);
 }
 
 mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images, uint8_t *digits,
@@ -104,7 +121,12 @@ mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_imag
     status = evaluate_all(network, images, &outcome, error);
     if (status)
         goto done;
-    *metrics = mf_metrics_of(images, NULL, images->count, &outcome);
+    const mnist_fast_metrics found = mf_metrics_of(images, NULL, images->count, &outcome);
+    if (!isfinite(found.loss)) {
+        status = not_finite("the loss is", error);
+        goto done;
+    }
+    *metrics = found;
     if (confusion) {
         memset(confusion, 0, sizeof(uint32_t) * MNIST_FAST_CLASSES * MNIST_FAST_CLASSES);
         for (size_t i = 0; i < images->count; i++)

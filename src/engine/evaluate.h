@@ -14,8 +14,9 @@ struct mf_outcome {
 /* Rows that the workspace must have for a team of this many threads to evaluate. */
 int mf_evaluate_rows(int threads);
 
-/* One thread's share of images order[0..count) (order NULL: images 0..count). Results are in that order. */
-void mf_evaluate_share(mnist_fast *network, const mnist_fast_images *images, const uint32_t *order, size_t count,
+/* One thread's share of images order[0..count) (order NULL: images 0..count). Results are in that order. Returns
+ * whether all probabilities are finite. */
+bool mf_evaluate_share(mnist_fast *network, const mnist_fast_images *images, const uint32_t *order, size_t count,
                        bool sparse, const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock);
 
 /* Sums in ascending order of the images. */

@@ -1,6 +1,7 @@
 /* The functions of mnist_fast.h that make, describe and free a network. */
 #include "base/error.h"
 #include "base/sized.h"
+#include "best.h"
 #include "config.h"
 #include "network.h"
 #include "workspace.h"
@@ -31,6 +32,7 @@ void mnist_fast_free(mnist_fast *network)
     if (!network)
         return;
     mf_workspace_free(network->workspace);
+    free(network->best.memory);
     free(network->parameters);
     free(network);
 }
@@ -39,6 +41,11 @@ void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config,
 {
     if (network && config)
         mf_sized_write(config, size, &network->config, sizeof network->config);
+}
+
+static void restart_epoch(mnist_fast *network)
+{
+    network->position = (struct mf_position){.epoch = network->position.epoch, .step = network->position.step};
 }
 
 mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config, mnist_fast_error *error)
@@ -59,7 +66,9 @@ mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_co
     /* Half an epoch of other batches means nothing. */
     if (new.batch_size != old->batch_size || new.shuffle_buffer != old->shuffle_buffer || new.seed != old->seed ||
         new.validation_fraction != old->validation_fraction)
-        mnist_fast_restart_epoch(network);
+        restart_epoch(network);
+    if (!new.patience || new.seed != old->seed || new.validation_fraction != old->validation_fraction)
+        mf_best_forget(network);
     *old = new;
     return MNIST_FAST_OK;
 }
@@ -74,8 +83,17 @@ mnist_fast_position mnist_fast_get_position(const mnist_fast *network)
 
 void mnist_fast_restart_epoch(mnist_fast *network)
 {
-    if (network && !network->training)
-        network->position = (struct mf_position){.epoch = network->position.epoch, .step = network->position.step};
+    if (!network || network->training)
+        return;
+    restart_epoch(network);
+    mf_best_forget(network);
+}
+
+int mnist_fast_best_epoch(const mnist_fast *network, double *loss)
+{
+    if (loss)
+        *loss = network ? network->best.loss : 0;
+    return network ? network->best.epoch : 0;
 }
 
 const char *mnist_fast_isa(const mnist_fast *network)
@@ -126,9 +144,9 @@ mnist_fast_status mnist_fast_get_layer(const mnist_fast *network, int layer, flo
 {
     const mnist_fast_status status = check_layer(network, layer, error);
     if (!status && weights)
-        mf_tensor_get(network, 2 * layer, MF_WEIGHT, weights);
+        mf_tensor_get(network, 2 * layer, mf_users_weights(network), weights);
     if (!status && biases)
-        mf_tensor_get(network, 2 * layer + 1, MF_WEIGHT, biases);
+        mf_tensor_get(network, 2 * layer + 1, mf_users_weights(network), biases);
     return status;
 }
 

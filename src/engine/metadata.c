@@ -13,28 +13,39 @@ enum { KEY_SIZE = 32, VALUE_SIZE = 64 };
 
 static const char version_key[] = "mnist_fast";
 
-enum type { COUNT, NUMBER32, NUMBER64, FLOAT, DOUBLE };
+enum type { COUNT, NUMBER32, NUMBER64, FLOAT, DOUBLE, SCHEDULE };
+
+static const char *const schedules[] = {[MNIST_FAST_CONSTANT] = "constant", [MNIST_FAST_COSINE] = "cosine"};
+enum { SCHEDULES = sizeof schedules / sizeof *schedules };
 
 static const struct key {
     const char *name;
     enum type type;
     size_t offset;
     bool checkpoint; /* in checkpoints only */
+    bool optional;   /* new in version 2, and written only where the value is not zero, which means as in version 1 */
 } keys[] = {
-    {"seed", NUMBER64, offsetof(struct mf_metadata, config.seed), false},
-    {"batch", COUNT, offsetof(struct mf_metadata, config.batch_size), false},
-    {"learning_rate", FLOAT, offsetof(struct mf_metadata, config.learning_rate), false},
-    {"beta1", FLOAT, offsetof(struct mf_metadata, config.beta1), false},
-    {"beta2", FLOAT, offsetof(struct mf_metadata, config.beta2), false},
-    {"epsilon", FLOAT, offsetof(struct mf_metadata, config.epsilon), false},
-    {"validation", DOUBLE, offsetof(struct mf_metadata, config.validation_fraction), false},
-    {"shuffle_buffer", COUNT, offsetof(struct mf_metadata, config.shuffle_buffer), false},
-    {"epochs", COUNT, offsetof(struct mf_metadata, position.epoch), false},
-    {"epoch_batches", COUNT, offsetof(struct mf_metadata, position.batch), true},
-    {"epoch_loss", DOUBLE, offsetof(struct mf_metadata, position.loss), true},
-    {"epoch_correct", NUMBER64, offsetof(struct mf_metadata, position.correct), true},
-    {"steps", NUMBER64, offsetof(struct mf_metadata, position.step), true},
-    {"data_crc32", NUMBER32, offsetof(struct mf_metadata, data_crc32), true},
+    {"seed", NUMBER64, offsetof(struct mf_metadata, config.seed), false, false},
+    {"batch", COUNT, offsetof(struct mf_metadata, config.batch_size), false, false},
+    {"learning_rate", FLOAT, offsetof(struct mf_metadata, config.learning_rate), false, false},
+    {"beta1", FLOAT, offsetof(struct mf_metadata, config.beta1), false, false},
+    {"beta2", FLOAT, offsetof(struct mf_metadata, config.beta2), false, false},
+    {"epsilon", FLOAT, offsetof(struct mf_metadata, config.epsilon), false, false},
+    {"validation", DOUBLE, offsetof(struct mf_metadata, config.validation_fraction), false, false},
+    {"shuffle_buffer", COUNT, offsetof(struct mf_metadata, config.shuffle_buffer), false, false},
+    {"epochs", COUNT, offsetof(struct mf_metadata, position.epoch), false, false},
+    {"epoch_batches", COUNT, offsetof(struct mf_metadata, position.batch), true, false},
+    {"epoch_loss", DOUBLE, offsetof(struct mf_metadata, position.loss), true, false},
+    {"epoch_correct", NUMBER64, offsetof(struct mf_metadata, position.correct), true, false},
+    {"steps", NUMBER64, offsetof(struct mf_metadata, position.step), true, false},
+    {"data_crc32", NUMBER32, offsetof(struct mf_metadata, data_crc32), true, false},
+    {"weight_decay", DOUBLE, offsetof(struct mf_metadata, config.weight_decay), false, true},
+    {"patience", COUNT, offsetof(struct mf_metadata, config.patience), false, true},
+    {"schedule", SCHEDULE, offsetof(struct mf_metadata, config.schedule), false, true},
+    {"schedule_epochs", COUNT, offsetof(struct mf_metadata, config.schedule_epochs), false, true},
+    {"warmup_steps", COUNT, offsetof(struct mf_metadata, config.warmup_steps), false, true},
+    {"best_epoch", COUNT, offsetof(struct mf_metadata, best_epoch), true, true},
+    {"best_loss", DOUBLE, offsetof(struct mf_metadata, best_loss), true, true},
 };
 enum { KEYS = sizeof keys / sizeof *keys };
 
@@ -68,8 +79,26 @@ static void write_value(FILE *out, const struct mf_metadata *metadata, const str
     case NUMBER64: fprintf(out, "%" PRIu64, *(const uint64_t *)from); break;
     case FLOAT: write_real(out, (double)*(const float *)from, true); break;
     case DOUBLE: write_real(out, *(const double *)from, false); break;
+    case SCHEDULE: fputs(schedules[*(const mnist_fast_schedule *)from], out); break;
     }
     fputc('"', out);
+}
+
+static bool is_zero(const struct mf_metadata *metadata, const struct key *key)
+{
+    static const size_t sizes[] = {
+        [COUNT] = sizeof(int),   [NUMBER32] = sizeof(uint32_t), [NUMBER64] = sizeof(uint64_t),
+        [FLOAT] = sizeof(float), [DOUBLE] = sizeof(double),     [SCHEDULE] = sizeof(mnist_fast_schedule)};
+    static const char zeros[sizeof(double)];
+    return memcmp((const char *)metadata + key->offset, zeros, sizes[key->type]) == 0;
+}
+
+static int version_of(const struct mf_metadata *metadata)
+{
+    for (const struct key *key = keys; metadata->checkpoint && key < keys + KEYS; key++)
+        if (key->optional && !is_zero(metadata, key))
+            return MF_FORMAT_VERSION;
+    return 1;
 }
 
 void mf_metadata_write(FILE *out, const struct mf_metadata *metadata)
@@ -77,16 +106,21 @@ void mf_metadata_write(FILE *out, const struct mf_metadata *metadata)
     const mnist_fast_config *config = &metadata->config;
     /* "format" is required by the loaders of Hugging Face. */
     fprintf(out, "%s%0*d\",\"format\":\"pt\",\"%s\":\"%d\",\"program\":\"mnist_fast %s\",\"kind\":\"%s\"",
-            MF_CRC_PREFIX, MF_CRC_DIGITS, 0, version_key, MF_FORMAT_VERSION, MNIST_FAST_VERSION,
+            MF_CRC_PREFIX, MF_CRC_DIGITS, 0, version_key, version_of(metadata), MNIST_FAST_VERSION,
             metadata->checkpoint ? "checkpoint" : "model");
     fprintf(out, ",\"network\":\"%d", MNIST_FAST_PIXELS);
     for (int i = 0; i < config->hidden_count; i++)
         fprintf(out, "-%d", config->hidden[i]);
     fprintf(out, "-%d\"", MNIST_FAST_CLASSES);
     for (int i = 0; i < KEYS; i++)
-        if (metadata->checkpoint || !keys[i].checkpoint)
+        if ((metadata->checkpoint || !keys[i].checkpoint) && !(keys[i].optional && is_zero(metadata, &keys[i])))
             write_value(out, metadata, &keys[i]);
     fputc('}', out);
+}
+
+int mf_tensor_kinds(const struct mf_metadata *metadata)
+{
+    return !metadata->checkpoint ? MF_MOMENT1 : metadata->best_epoch ? MF_TENSOR_KINDS : MF_BEST;
 }
 
 /* Decimal digits and nothing else, up to limit. */
@@ -125,6 +159,11 @@ static bool read_value(const char *text, const struct key *key, struct mf_metada
         *(float *)to = (float)real;
         return isfinite(*(float *)to);
     case DOUBLE: return read_real(text, to);
+    case SCHEDULE:
+        while (number < SCHEDULES && strcmp(text, schedules[number]) != 0)
+            number++;
+        *(mnist_fast_schedule *)to = (mnist_fast_schedule)number;
+        return number < SCHEDULES;
     }
     return false;
 }
@@ -147,14 +186,19 @@ static bool find_value(const char *header, const char *name, char value[VALUE_SI
 }
 
 /* The first key whose value is missing or wrong; NULL: none. */
-static const struct key *read_values(const char *header, struct mf_metadata *metadata)
+static const char *read_values(const char *header, struct mf_metadata *metadata)
 {
     char value[VALUE_SIZE];
-    for (const struct key *key = keys; key < keys + KEYS; key++)
-        if ((metadata->checkpoint || !key->checkpoint) &&
-            (!find_value(header, key->name, value) || !read_value(value, key, metadata)))
-            return key;
-    return NULL;
+    for (const struct key *key = keys; key < keys + KEYS; key++) {
+        if (key->checkpoint && !metadata->checkpoint)
+            continue;
+        const bool found = find_value(header, key->name, value);
+        if (found ? !read_value(value, key, metadata) : !key->optional)
+            return key->name;
+    }
+    const bool best = metadata->best_epoch > 0;
+    return best && (!metadata->config.patience || metadata->best_epoch > metadata->position.epoch) ? "best_epoch"
+                                                                                                   : NULL;
 }
 
 mnist_fast_status mf_metadata_damaged(const char *path, mnist_fast_error *error)
@@ -190,9 +234,9 @@ mnist_fast_status mf_metadata_read(const char *path, const char *header, size_t 
     locale_t c, before;
     if (!mf_enter_c_locale(&c, &before))
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for its header; free some", path);
-    const struct key *wrong = read_values(header, metadata);
+    const char *wrong = read_values(header, metadata);
     mf_leave_c_locale(c, before);
     return wrong ? mf_fail(error, MNIST_FAST_BAD_MODEL,
-                           "%s: its metadata has a bad value, or none, of %s; copy it again", path, wrong->name)
+                           "%s: its metadata has a bad value, or none, of %s; copy it again", path, wrong)
                  : MNIST_FAST_OK;
 }

@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-enum { MF_FORMAT_VERSION = 1 }; /* raised when an older reader would misread the file */
+/* Raised when an older reader would misread the file: 2 for checkpoints of a training with what version 1 did not know;
+ * other files are still written as version 1. */
+enum { MF_FORMAT_VERSION = 2 };
 
 #define MF_CRC_PREFIX "{\"__metadata__\":{\"crc32\":\""
 enum { MF_CRC_AT = sizeof MF_CRC_PREFIX - 1, MF_CRC_DIGITS = 8 };
@@ -18,8 +20,12 @@ struct mf_metadata {
     mnist_fast_config config; /* without the hidden layers: the shapes of the tensors say them */
     struct mf_position position;
     uint32_t data_crc32;
-    bool checkpoint; /* with moments, position and data_crc32 */
+    int best_epoch; /* 0: none */
+    double best_loss;
+    bool checkpoint; /* with moments, position, data_crc32, and the best epoch if there is one */
 };
+
+int mf_tensor_kinds(const struct mf_metadata *metadata); /* how many of enum mf_tensor_kind the file has */
 
 /* Writes the header up to the end of the metadata object, with zeros for the checksum. The C locale is in force. */
 void mf_metadata_write(FILE *out, const struct mf_metadata *metadata);

@@ -4,6 +4,9 @@
  * complete epochs. A checkpoint holds as well, for each tensor, Adam's moments NAME.exp_avg and NAME.exp_avg_sq, and
  * in the metadata the position and a fingerprint of the data. The same network gives the same bytes.
  *
+ * With patience, a model holds the best epoch, as if training had ended there. A checkpoint holds the weights that
+ * training goes on from, and those of the best epoch, where there is one, as NAME.best.
+ *
  * A file without that metadata, as PyTorch writes it, is read as a model: its layers follow from names and shapes
  * (layer_order.h). */
 #ifndef MF_MODEL_FILE_H

@@ -1,6 +1,7 @@
 /* Reading models and checkpoints. */
 #include "base/error.h"
 #include "base/text.h"
+#include "best.h"
 #include "config.h"
 #include "io/read.h"
 #include "io/safetensors.h"
@@ -118,7 +119,10 @@ static mnist_fast_status create_network(const struct model *model, const struct 
     if (mf_config_read(&model->metadata.config, &config, &problem))
         return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value (%s); copy it again", model->path,
                        problem.text);
-    return mf_network_create(&config, runtime, network, error);
+    mnist_fast_status status = mf_network_create(&config, runtime, network, error);
+    if (!status && model->metadata.best_epoch)
+        status = mf_best_reserve(*network, error);
+    return status;
 }
 
 /* The name of the bias that belongs to the weight X.weight: X.bias. NULL: no memory. */
@@ -167,7 +171,7 @@ static mnist_fast_status match_tensors(struct model *model, const mnist_fast *ne
             status = match_tensor(model, network, 2 * layer + 1, bias, error);
         free(bias);
     }
-    for (int index = count; !status && model->metadata.checkpoint && index < MF_TENSOR_KINDS * count; index++)
+    for (int index = count; !status && index < mf_tensor_kinds(&model->metadata) * count; index++)
         status = match_tensor(model, network, index, mf_tensor_name(network, index % count, index / count).text, error);
     for (size_t i = 0; !status && i < model->header.count; i++)
         if (model->header.tensor[i].index < 0)
@@ -252,6 +256,9 @@ mnist_fast_status mf_model_read(const char *path, const mnist_fast_runtime *runt
         goto done;
     made->position = model.metadata.position;
     made->moments = model.metadata.checkpoint;
+    made->best.epoch = model.metadata.best_epoch;
+    made->best.loss = model.metadata.best_loss;
+    mf_best_use(made, true);
     if (data_crc32)
         *data_crc32 = model.metadata.data_crc32;
     *network = made;

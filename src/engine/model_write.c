@@ -15,7 +15,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files hold little
 struct mf_tensor_name mf_tensor_name(const mnist_fast *network, int tensor, enum mf_tensor_kind kind)
 {
     /* After the names that PyTorch's Adam has for the two moments. */
-    static const char *const suffixes[MF_TENSOR_KINDS] = {"", ".exp_avg", ".exp_avg_sq"};
+    static const char *const suffixes[MF_TENSOR_KINDS] = {"", ".exp_avg", ".exp_avg_sq", ".best"};
     struct mf_tensor_name name;
     const struct mf_tensor described = mf_tensor_describe(network, tensor);
     snprintf(name.text, sizeof name.text, "%s%s", described.name, suffixes[kind]);
@@ -39,7 +39,7 @@ static mnist_fast_status put_tensor(struct sink *sink, const mnist_fast *network
                                     mnist_fast_error *error)
 {
     const struct mf_layer *layer = &network->layer[tensor / 2];
-    const struct mf_matrix matrix = kind == MF_WEIGHT ? layer->w : kind == MF_MOMENT1 ? layer->m : layer->v;
+    const struct mf_matrix matrix = mf_layer_matrix(network, tensor / 2, kind);
     const bool bias = tensor % 2 != 0;
     const int begin = bias ? layer->bias_row : 0, end = bias ? begin + 1 : layer->in;
     enum { PIECE = 4096 };
@@ -65,7 +65,7 @@ uint32_t mnist_fast_weights_crc32(const mnist_fast *network)
 {
     struct sink sink = {.crc = (uint32_t)crc32(0, NULL, 0)};
     for (int tensor = 0; network && tensor < mf_tensor_count(network); tensor++)
-        put_tensor(&sink, network, tensor, MF_WEIGHT, NULL);
+        put_tensor(&sink, network, tensor, mf_users_weights(network), NULL);
     return sink.crc;
 }
 
@@ -73,7 +73,7 @@ static void write_header(FILE *out, const mnist_fast *network, const struct mf_m
 {
     mf_metadata_write(out, metadata);
     size_t begin = 0;
-    for (int kind = MF_WEIGHT; kind < (metadata->checkpoint ? MF_TENSOR_KINDS : 1); kind++)
+    for (int kind = MF_WEIGHT; kind < mf_tensor_kinds(metadata); kind++)
         for (int tensor = 0; tensor < mf_tensor_count(network); tensor++) {
             const struct mf_tensor described = mf_tensor_describe(network, tensor);
             const size_t end = begin + mf_tensor_size(network, tensor) * sizeof(float);
@@ -112,12 +112,16 @@ static char *make_header(const mnist_fast *network, const struct mf_metadata *me
 mnist_fast_status mf_model_write(const mnist_fast *network, const char *path, const uint32_t *data_crc32,
                                  mnist_fast_error *error)
 {
-    const struct mf_metadata metadata = {
+    struct mf_metadata metadata = {
         .config = network->config,
         .position = network->position,
+        .best_epoch = network->best.epoch,
+        .best_loss = network->best.loss,
         .data_crc32 = data_crc32 ? *data_crc32 : 0,
         .checkpoint = data_crc32,
     };
+    if (!metadata.checkpoint && metadata.best_epoch)
+        metadata.position.epoch = metadata.best_epoch;
     struct mf_atomic_file file = {0};
     struct sink sink = {.crc = (uint32_t)crc32(0, NULL, 0), .file = &file};
     mnist_fast_status status;
@@ -134,9 +138,10 @@ mnist_fast_status mf_model_write(const mnist_fast *network, const char *path, co
         first[i] = (uint8_t)((uint64_t)length >> 8 * i);
     if ((status = mf_atomic_write(&file, first, sizeof first, error)) || (status = put(&sink, header, length, error)))
         goto done;
-    for (int kind = MF_WEIGHT; kind < (metadata.checkpoint ? MF_TENSOR_KINDS : 1); kind++)
+    const int users = mf_users_weights(network);
+    for (int kind = MF_WEIGHT; kind < mf_tensor_kinds(&metadata); kind++)
         for (int tensor = 0; tensor < mf_tensor_count(network); tensor++)
-            if ((status = put_tensor(&sink, network, tensor, kind, error)))
+            if ((status = put_tensor(&sink, network, tensor, data_crc32 ? kind : users, error)))
                 goto done;
     char digits[MF_CRC_DIGITS + 1];
     snprintf(digits, sizeof digits, "%08" PRIx32, sink.crc);
@@ -151,8 +156,12 @@ done:
 static mnist_fast_status check_arguments(const char *function, const mnist_fast *network, const char *path,
                                          mnist_fast_error *error)
 {
-    return network && path ? MNIST_FAST_OK
-                           : mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: the network or path is NULL", function);
+    if (!network || !path)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: the network or path is NULL", function);
+    return network->diverged
+               ? mf_fail(error, MNIST_FAST_DIVERGED,
+                         "%s: not written: the training has diverged; train again with a smaller learning rate", path)
+               : MNIST_FAST_OK;
 }
 
 mnist_fast_status mnist_fast_save(const mnist_fast *network, const char *path, mnist_fast_error *error)

@@ -92,6 +92,31 @@ void mf_layer_transpose(mnist_fast *n, int layer)
                 n->kernels->transpose(mf_at(l->w, row, panel * MF_PANEL), mf_at(l->wt, panel * MF_PANEL, row));
 }
 
+mnist_fast_status mf_check_diverged(const mnist_fast *n, mnist_fast_error *error)
+{
+    return n->diverged
+               ? mf_fail(error, MNIST_FAST_DIVERGED,
+                         "the training of this network has diverged; train another, with a smaller learning rate")
+               : MNIST_FAST_OK;
+}
+
+enum mf_tensor_kind mf_users_weights(const mnist_fast *n)
+{
+    return n->best.epoch ? MF_BEST : MF_WEIGHT;
+}
+
+struct mf_matrix mf_layer_matrix(const mnist_fast *n, int layer, enum mf_tensor_kind kind)
+{
+    const struct mf_layer *l = &n->layer[layer];
+    const struct mf_matrix of[MF_TENSOR_KINDS] = {
+        [MF_WEIGHT] = n->best.used ? l->best : l->w,
+        [MF_MOMENT1] = l->m,
+        [MF_MOMENT2] = l->v,
+        [MF_BEST] = n->best.used ? l->w : l->best,
+    };
+    return of[kind];
+}
+
 int mf_tensor_count(const mnist_fast *n)
 {
     return 2 * n->layers;
@@ -116,10 +141,10 @@ size_t mf_tensor_size(const mnist_fast *n, int tensor)
 static float *tensor_element(const mnist_fast *n, int tensor, enum mf_tensor_kind kind, size_t index)
 {
     const struct mf_layer *layer = &n->layer[tensor / 2];
-    const struct mf_matrix of[] = {layer->w, layer->m, layer->v};
+    const struct mf_matrix matrix = mf_layer_matrix(n, tensor / 2, kind);
     if (tensor % 2)
-        return mf_at(of[kind], layer->bias_row, (int)index);
-    return mf_at(of[kind], (int)(index % layer->in), (int)(index / layer->in));
+        return mf_at(matrix, layer->bias_row, (int)index);
+    return mf_at(matrix, (int)(index % layer->in), (int)(index / layer->in));
 }
 
 void mf_tensor_get(const mnist_fast *n, int tensor, enum mf_tensor_kind kind, float *values)
@@ -134,6 +159,6 @@ void mf_tensor_set(mnist_fast *n, int tensor, enum mf_tensor_kind kind, const fl
     const size_t size = mf_tensor_size(n, tensor);
     for (size_t i = 0; i < size; i++)
         *tensor_element(n, tensor, kind, i) = values[i];
-    if (kind == MF_WEIGHT)
+    if (mf_layer_matrix(n, tensor / 2, kind).data == n->layer[tensor / 2].w.data)
         mf_layer_transpose(n, tensor / 2);
 }

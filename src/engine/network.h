@@ -16,6 +16,7 @@ struct mf_layer {
     int panels;               /* of out */
     struct mf_matrix w, m, v; /* (in, out): weights, Adam's first and second moments */
     struct mf_matrix wt;      /* (out, in): a copy of w, transposed; not there for the first layer */
+    struct mf_matrix best;    /* (in, out): w of the best epoch, or, while that is in use, of the last: see best.h */
 };
 
 /* Where training is, with the sums of the epoch that is under way. */
@@ -38,12 +39,19 @@ struct mnist_fast {
     struct mf_layer layer[MF_MAX_LAYERS];
     struct mf_position position;
     bool moments;                   /* false for a network that was read without Adam's moments */
-    float *parameters;              /* one block of memory for every matrix above */
+    float *parameters;              /* one block of memory for every matrix above but best */
     size_t parameters_size;         /* floats */
     struct mf_workspace *workspace; /* NULL, or what workspace.h made for the largest batch so far */
-    struct mf_profile profile;      /* of the trainings while profiling was on */
+    struct {
+        float *memory; /* NULL until patience needs it */
+        int epoch;     /* 0: there is no best epoch */
+        double loss;   /* of its validation */
+        bool used;     /* w is that of the best epoch, and best is what training goes on from */
+    } best;
+    struct mf_profile profile; /* of the trainings while profiling was on */
     bool profiling;
     bool training; /* its callback may not use the workspace */
+    bool diverged; /* a weight or moment may not be finite */
     bool dense;    /* never skip zeros, to measure and to test; the bits are the same */
 };
 
@@ -53,12 +61,23 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const struc
 void mf_network_initialise(mnist_fast *network);         /* Glorot uniform from config.seed, zero biases */
 void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w */
 
+/* MNIST_FAST_DIVERGED, and its message, for a network whose training has diverged. */
+mnist_fast_status mf_check_diverged(const mnist_fast *network, mnist_fast_error *error);
+
 /* Tensors in file order: 0.weight (out, in), 0.bias (out), 2.weight, ... as PyTorch's nn.Sequential names them. */
 struct mf_tensor {
     char name[24];
     int rows, columns; /* columns is 0 for a bias */
 };
-enum mf_tensor_kind { MF_WEIGHT, MF_MOMENT1, MF_MOMENT2, MF_TENSOR_KINDS };
+enum mf_tensor_kind {
+    MF_WEIGHT, /* that training goes on from */
+    MF_MOMENT1,
+    MF_MOMENT2,
+    MF_BEST, /* the weight of the best epoch */
+    MF_TENSOR_KINDS
+};
+enum mf_tensor_kind mf_users_weights(const mnist_fast *network); /* MF_BEST where there is one, else MF_WEIGHT */
+struct mf_matrix mf_layer_matrix(const mnist_fast *network, int layer, enum mf_tensor_kind kind);
 int mf_tensor_count(const mnist_fast *network); /* 2 * layers */
 struct mf_tensor mf_tensor_describe(const mnist_fast *network, int tensor);
 size_t mf_tensor_size(const mnist_fast *network, int tensor);                                       /* elements */

@@ -157,29 +157,31 @@ static void transpose(const mnist_fast *n, const struct mf_layer *layer, const s
                               mf_at(layer->wt, panel * MF_PANEL, task->begin));
 }
 
-void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+bool mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size_t begin, size_t end, int samples,
                        const struct mf_adam *adam, int thread, struct mf_clock *clock)
 {
     const struct mf_kernels *kernels = n->kernels;
     struct mf_workspace *w = n->workspace;
     struct mf_packed_nonzeros *packed = &w->packed[thread];
     int packed_begin = -1; /* of the block of pixels that is packed */
+    bool finite = true;
     packed->depth = samples;
     assert(samples <= w->samples && samples <= w->depth && end <= partition->count);
 
     for (const struct mf_task *task = partition->tasks + begin; task < partition->tasks + end; task++) {
         const struct mf_layer *layer = &n->layer[task->layer];
-        const struct mf_weight_update op = mf_weight_update_operands(n, task->layer, packed, samples, adam);
+        struct mf_weight_update op = mf_weight_update_operands(n, task->layer, packed, samples, adam);
         const bool is_bias = task->begin == layer->bias_row;
         if (is_bias) {
-            kernels->bias_update(&op, task->begin, task->first, task->last);
+            op.adam.keep = 1.0f; /* biases do not decay */
+            finite &= kernels->bias_update(&op, task->begin, task->first, task->last);
         } else if (task->layer == 0 && partition->sparse) {
             if (task->begin != packed_begin)
                 kernels->pack_pixels(w->pixels, samples, task->begin, task->end, packed);
             packed_begin = task->begin;
-            kernels->weight_update_sparse(&op, task->begin, task->end, task->first, task->last);
+            finite &= kernels->weight_update_sparse(&op, task->begin, task->end, task->first, task->last);
         } else {
-            kernels->weight_update(&op, task->begin, task->end, task->first, task->last);
+            finite &= kernels->weight_update(&op, task->begin, task->end, task->first, task->last);
             if (task->layer > 0)
                 transpose(n, layer, task);
         }
@@ -187,4 +189,5 @@ void mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size
         const double flop = 2.0 * samples * (task->end - task->begin) * (last - task->first * MF_PANEL);
         mf_clock_lap(clock, task->layer ? MF_PHASE_WEIGHT_UPDATE : MF_PHASE_WEIGHT_UPDATE1, is_bias ? 0 : flop);
     }
+    return finite;
 }

@@ -23,8 +23,9 @@ void mf_forward_backward(mnist_fast *network, const struct mf_rows *rows, struct
  * tiles, because lower ones leave arithmetic units idle. */
 int mf_block_rows(const mnist_fast *network, int rows);
 
-/* Weight gradients over `samples` rows and the Adam step, for tasks [begin, end) of the partition. */
-void mf_update_weights(mnist_fast *network, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+/* Weight gradients over `samples` rows and the Adam step, for tasks [begin, end) of the partition. Returns whether all
+ * of their new weights and moments are finite. */
+bool mf_update_weights(mnist_fast *network, const struct mf_partition *partition, size_t begin, size_t end, int samples,
                        const struct mf_adam *adam, int thread, struct mf_clock *clock);
 
 /* What the three products of layer l read and write in the workspace. packed, index: the nonzeros of the layer's input,

@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/probes.h"
+#include "best.h"
 #include "density.h"
 #include "evaluate.h"
 #include "images.h"
 #include "sampler.h"
+#include "schedule.h"
 #include "team.h"
 
 #include <math.h>
@@ -33,7 +35,8 @@ struct training {
     struct mf_outcome validation;
     struct mf_partition partition;
 
-    bool stop, diverged;
+    bool stop;
+    bool loss_diverged, weights_diverged, validation_diverged; /* the second is written by any thread */
     double epoch_began;
     int first_batch; /* of this epoch that this call trains: a resumed epoch has earlier ones */
     mnist_fast_progress progress;
@@ -43,6 +46,33 @@ static int batch_size(const struct training *run, int batch)
 {
     const size_t left = run->split.train_count - (size_t)batch * run->network->config.batch_size;
     return left < (size_t)run->network->config.batch_size ? (int)left : run->network->config.batch_size;
+}
+
+/* What is not finite; NULL: nothing. */
+static const char *diverged(const struct training *run)
+{
+    return run->loss_diverged         ? "loss is"
+           : run->weights_diverged    ? "weights or moments are"
+           : run->validation_diverged ? "validation loss is"
+                                      : NULL;
+}
+
+/* Of the step that makes `batch` batches of this epoch done. It follows from the place in the epochs, not from the
+ * count of steps: where an epoch starts again, its learning rates do too. */
+static double learning_rate(const struct training *run, int batch)
+{
+    const mnist_fast_config *config = &run->network->config;
+    const uint64_t before = (uint64_t)run->network->position.epoch * (uint64_t)run->batches;
+    return mf_learning_rate(config, before + (uint64_t)batch,
+                            (uint64_t)config->schedule_epochs * (uint64_t)run->batches);
+}
+
+static bool finished(const struct training *run)
+{
+    const mnist_fast *n = run->network;
+    const bool out_of_patience =
+        n->config.patience && n->best.epoch && n->position.epoch - n->best.epoch >= n->config.patience;
+    return n->position.epoch >= run->epochs || out_of_patience;
 }
 
 static void begin_epoch(struct training *run)
@@ -62,19 +92,32 @@ static void call_back(struct training *run)
         run->stop = true;
 }
 
-static void report_batch(struct training *run)
+/* Where the epoch that is under way is. */
+static mnist_fast_progress progress_now(const struct training *run)
 {
     const struct mf_position *position = &run->network->position;
-    run->progress = (mnist_fast_progress){
+    const double seconds = mf_now() - run->epoch_began, size = run->network->config.batch_size;
+    const double all = (double)run->split.train_count, before = run->first_batch * size, now = position->batch * size;
+    const double trained = (now < all ? now : all) - (before < all ? before : all);
+    return (mnist_fast_progress){
         .epoch = position->epoch + 1,
         .epochs = run->epochs,
         .batch = position->batch,
         .batches = run->batches,
+        .seconds = seconds,
+        .images_per_second = seconds > 0 ? trained / seconds : 0,
+        .learning_rate = learning_rate(run, position->batch),
+        .best_epoch = run->network->best.epoch,
     };
+}
+
+static void report_batch(struct training *run)
+{
+    run->progress = progress_now(run);
     call_back(run);
 }
 
-/* Sums of the batch, in ascending order of its samples; whether the loss is still a number. */
+/* Sums of the batch, in ascending order of its samples; whether the loss is still finite. */
 static void count_batch(struct training *run, int samples)
 {
     const struct mf_workspace *w = run->network->workspace;
@@ -87,34 +130,31 @@ static void count_batch(struct training *run, int samples)
     position->loss += loss;
     position->batch++;
     position->step++;
-    run->diverged = !isfinite(loss);
+    run->loss_diverged = !isfinite(loss);
 }
 
 static void end_epoch(struct training *run)
 {
-    struct mf_position *position = &run->network->position;
+    mnist_fast *n = run->network;
+    struct mf_position *position = &n->position;
     MF_PROBE1(epoch_end, position->epoch);
-    const double seconds = mf_now() - run->epoch_began, images = (double)run->split.train_count;
-    const double before = (double)run->first_batch * run->network->config.batch_size;
-    const double trained = before < images ? images - before : 0;
-    run->progress = (mnist_fast_progress){
-        .epoch = position->epoch + 1,
-        .epochs = run->epochs,
-        .batch = run->batches,
-        .batches = run->batches,
-        .epoch_done = 1,
-        .seconds = seconds,
-        .train = {position->loss / images, (double)position->correct / images},
-        .validation = {NAN, NAN},
-        .images_per_second = trained / seconds,
-    };
-    if (run->split.validation_count)
-        run->progress.validation =
-            mf_metrics_of(run->images, run->split.validation, run->split.validation_count, &run->validation);
-    position->epoch++;
-    position->batch = 0;
-    position->loss = 0;
-    position->correct = 0;
+    const double images = (double)run->split.train_count;
+    mnist_fast_metrics validation = {NAN, NAN};
+    if (run->split.validation_count) {
+        validation = mf_metrics_of(run->images, run->split.validation, run->split.validation_count, &run->validation);
+        run->validation_diverged = !isfinite(validation.loss);
+        if (run->validation_diverged)
+            return;
+    }
+    run->progress = progress_now(run);
+    run->progress.epoch_done = 1;
+    run->progress.train = (mnist_fast_metrics){position->loss / images, (double)position->correct / images};
+    run->progress.validation = validation;
+    *position = (struct mf_position){.epoch = position->epoch + 1, .step = position->step};
+    if (n->config.patience && (!n->best.epoch || validation.loss < n->best.loss))
+        mf_best_keep(n, validation.loss);
+    run->progress.best_epoch = n->best.epoch;
+    run->progress.finished = finished(run);
     call_back(run);
 }
 
@@ -132,7 +172,7 @@ static void run_thread(struct training *run, int thread, int threads, struct mf_
     const size_t last = mf_partition_begin(&run->partition, thread + 1, threads);
     uint64_t step = position->step; /* a copy: thread 0 counts on while the others still read */
 
-    while (position->epoch < run->epochs) {
+    while (!finished(run)) {
         if (thread == 0)
             begin_epoch(run);
         mf_clock_lap(clock, MF_PHASE_OTHER, 0);
@@ -160,14 +200,16 @@ static void run_thread(struct training *run, int thread, int threads, struct mf_
 
             if (run->stop)
                 return;
-            const struct mf_adam adam = mf_adam_constants(&n->config, ++step);
+            const struct mf_adam adam = mf_adam_constants(&n->config, learning_rate(run, batch + 1), ++step);
             if (thread == 0)
                 count_batch(run, samples);
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
-            mf_update_weights(n, &run->partition, first, last, samples, &adam, thread, clock);
+            if (!mf_update_weights(n, &run->partition, first, last, samples, &adam, thread, clock))
+#pragma omp atomic write
+                run->weights_diverged = true;
             wait(clock);
             MF_PROBE2(batch_end, thread, batch);
-            if (run->diverged)
+            if (diverged(run))
                 return;
         }
         mf_evaluate_share(n, run->images, run->split.validation, run->split.validation_count, run->partition.sparse,
@@ -177,9 +219,30 @@ static void run_thread(struct training *run, int thread, int threads, struct mf_
             end_epoch(run);
         mf_clock_lap(clock, MF_PHASE_OTHER, 0);
         wait(clock);
-        if (run->stop)
+        if (run->stop || diverged(run))
             return;
     }
+}
+
+/* Whether what the configuration asks for can be had with these images. */
+static mnist_fast_status check_plan(const struct training *run, mnist_fast_error *error)
+{
+    const mnist_fast_config *config = &run->network->config;
+    const long long steps = (long long)config->schedule_epochs * run->batches;
+    if (config->patience && !run->split.validation_count)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "patience: needs images to validate on (of %zu none is held out); hold some out",
+                       run->split.train_count);
+    if (config->schedule != MNIST_FAST_COSINE)
+        return MNIST_FAST_OK;
+    if (run->epochs > config->schedule_epochs)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs: expected at most the %d of the schedule, found %d",
+                       config->schedule_epochs, run->epochs);
+    if (config->warmup_steps >= steps)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "steps of the warm-up: expected less than the %lld of the schedule, found %d", steps,
+                       config->warmup_steps);
+    return MNIST_FAST_OK;
 }
 
 /* Looks at the first training images: whether skipping zeros pays, and what the weight updates will cost. */
@@ -214,6 +277,11 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     const size_t buffer = shuffled > (size_t)largest ? shuffled : (size_t)largest;
     const int evaluate = mf_evaluate_rows(n->threads);
     run->batches = (int)((count + config->batch_size - 1) / config->batch_size);
+    status = check_plan(run, error);
+    if (!status && config->patience)
+        status = mf_best_reserve(n, error);
+    if (status)
+        return status;
     run->order = malloc(count * sizeof *run->order);
     run->buffer = malloc(buffer * sizeof *run->buffer);
     run->sort_keys = malloc(run->images->count);
@@ -235,15 +303,19 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "network: is NULL");
     if (network->training)
         return mf_fail(error, MNIST_FAST_BUSY, "the network is training; wait until it has ended");
+    mnist_fast_status status = mf_check_diverged(network, error);
+    if (status)
+        return status;
     if (epochs < 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs: expected at least 0, found %d", epochs);
     struct training run = {.network = network, .images = images, .epochs = epochs, .callback = callback, .user = user};
     struct mf_profile *const profile = network->profiling ? &network->profile : NULL;
-    mnist_fast_status status = prepare(&run, error);
+    status = prepare(&run, error);
     if (status)
         goto done;
 
     network->training = true;
+    mf_best_use(network, false);
 #pragma omp parallel num_threads(run.team)
     {
         struct mf_profile mine = {0};
@@ -255,11 +327,15 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
             mf_profile_add(profile, &mine);
     }
     network->training = false;
+    const char *what = diverged(&run);
+    network->diverged = what;
+    if (!what)
+        mf_best_use(network, true);
 
     const struct mf_position *position = &network->position;
-    if (run.diverged)
+    if (what)
         status = mf_fail(error, MNIST_FAST_DIVERGED,
-                         "the loss is not finite: epoch %d, batch %d, learning rate %g; try a smaller learning rate",
+                         "the %s not finite: epoch %d, batch %d, learning rate %g; try a smaller learning rate", what,
                          position->epoch + 1, position->batch, (double)network->config.learning_rate);
     else if (run.stop)
         status = mf_fail(error, MNIST_FAST_STOPPED, "stopped in epoch %d after batch %d of %d", position->epoch + 1,
