@@ -56,7 +56,8 @@ SHARED  = $(BUILD)/$(SONAME)
 TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
 GOOGLE  = $(patsubst %.cc,$(BUILD)/%,$(wildcard bench/*.cc))
 LIMIT   = $(BUILD)/bench/limit
-BENCHES = $(GOOGLE) $(LIMIT)
+SGEMM   = $(BUILD)/bench/peers/sgemm
+BENCHES = $(GOOGLE) $(LIMIT) $(SGEMM)
 BITS    = $(BUILD)/tests/bits
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
@@ -167,6 +168,7 @@ $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 
 $(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
 $(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
+$(SGEMM): $(BUILD)/bench/objects/peers/sgemm.o
 $(BENCHES): $(LIB)
 	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    -lbenchmark -lpthread $(LIBS) $(LDLIBS)
@@ -260,10 +262,11 @@ bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='-
 	$(again) data all $(LIMIT)
 	$(LIMIT) --json $(BUILD)/limit.json $(LIMIT_FLAGS)
 
+PEERS = CXX='$(CXX)' bench/peers/run --build $(BUILD)
 bench-peers: ## PyTorch and sgemm of four libraries, in turn with this; PEERS_FLAGS='--repeat 5'
 	$(setup) build bench
-	$(again) data all $(BENCHES)
-	bench/peers/run --json $(BUILD)/peers.json $(PEERS_FLAGS)
+	$(again) data all $(SGEMM)
+	$(PEERS) --json $(BUILD)/peers.json $(PEERS_FLAGS)
 
 bench-compare: ## what got faster or slower since BASE=<commit, folder or JSON>; COMPARE_FLAGS='--filter forward'
 	@test -n '$(BASE)' || { echo 'say with what: make bench-compare BASE=<commit, folder or JSON>' >&2; exit 2; }
@@ -278,12 +281,14 @@ bench-smoke: all $(BENCHES)
 	@bench/run $(BUILD)/bench --benchmark_min_time=0.001 >$(BUILD)/bench.log 2>&1 || { cat $(BUILD)/bench.log; exit 1; }
 	@echo "ok    bench/run: $$(grep -cE ' [nmu]s ' $(BUILD)/bench.log) benchmarks"
 	@$(LIMIT) --quick --program $(PROGRAM) >$(LIMIT).log 2>&1 || { cat $(LIMIT).log; exit 1; }
-	@bench/peers/run --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
-	@grep -h skipped $(LIMIT).log $(BUILD)/peers.log | sed 's|^|SKIPPED |' || true
+	@$(PEERS) --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
+	@sed -n 's|.*skipped|SKIPPED &|p' $(LIMIT).log; sed -n '/^SKIPPED/p' $(BUILD)/peers.log
 	tests/bench $(BUILD)/bench
 	tests/compare
+	CXX='$(CXX)' tests/peers
 
-SCRIPTS = $(wildcard .ci/run bench/run data/fetch tests/run tests/setup tests/layers tests/bits tests/bench tests/compare)
+SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
+          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
