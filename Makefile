@@ -99,7 +99,8 @@ FLAGS_avx2   = -mavx2 -mfma $(PRIORITY)
 FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f $(PRIORITY))
 LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS         = -lz -ljansson -lm
-TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(LIBS)
+PROGRAM_LIBS = -lpng -ljpeg
+TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(PROGRAM_LIBS) $(LIBS)
 
 .PHONY: all tests benches
 all: $(LIB) $(SHARED) $(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast)
@@ -117,7 +118,7 @@ say = $(if $(V),,@echo '  $(1) $@'; )
 # Objects depend on the command that makes them, so that other flags are another build.
 define COMMAND
 $(CC) $(CXX) $(ENGINE_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
-$(CPPFLAGS) $(CFLAGS) $(EXACT) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)
+$(CPPFLAGS) $(CFLAGS) $(EXACT) $(CXXFLAGS) $(LDFLAGS) $(PROGRAM_LIBS) $(LDLIBS)
 endef
 ifneq ($(strip $(COMMAND)),$(strip $(file <$(BUILD)/command)))
 .PHONY: $(BUILD)/command
@@ -158,7 +159,7 @@ $(SHARED): $(LIB_OBJECTS) src/libmnistfast.map
 	$(call say,LD)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/libmnistfast.map $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(LIB_OBJECTS) $(LIBS) $(LDLIBS)
 
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
-	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
 
 $(BITS): %: %.o $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
