@@ -1,6 +1,7 @@
 #include "draw.h"
 
 #include "program.h"
+#include "session.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -45,19 +46,22 @@ void cli_draw_image(FILE *file, const uint8_t *pixels, bool utf8, const char *co
     }
 }
 
-void cli_draw_with_text(FILE *file, const uint8_t *pixels, const char lines[][64], int count)
+void cli_draw_reading(const uint8_t *pixels, size_t index, int label, const float probabilities[MNIST_FAST_CLASSES])
 {
-    enum { WIDTH = 28, FIRST = 5 };
+    enum { WIDTH = 28, FIRST = 5, LINES = 4 };
+    char lines[LINES][64];
+    int top[LINES - 1];
+    cli_top_three(probabilities, top);
+    snprintf(lines[0], sizeof lines[0], "   test image %zu, a %d, is read as", index, label);
+    for (int i = 1; i < LINES; i++)
+        snprintf(lines[i], sizeof lines[i], "     %d  %6.2f%%", top[i - 1], 100 * (double)probabilities[top[i - 1]]);
+    const int columns = cli_terminal_columns(STDOUT_FILENO);
+    const bool fits = columns == 0 || WIDTH + strlen(lines[0]) <= (size_t)columns;
     const char *beside[CLI_DRAWING_LINES] = {NULL};
-    size_t widest = 0;
-    for (int i = 0; i < count; i++)
-        widest = strlen(lines[i]) > widest ? strlen(lines[i]) : widest;
-    const int columns = cli_terminal_columns(fileno(file));
-    const bool fits = columns == 0 || WIDTH + widest <= (size_t)columns;
-    for (int i = 0; fits && i < count; i++)
+    for (int i = 0; fits && i < LINES; i++)
         beside[FIRST + i] = lines[i];
-    fputc('\n', file);
-    cli_draw_image(file, pixels, cli_terminal_utf8(file), beside);
-    for (int i = 0; !fits && i < count; i++)
-        fprintf(file, "%s\n", lines[i]);
+    putchar('\n');
+    cli_draw_image(stdout, pixels, cli_terminal_utf8(stdout), beside);
+    for (int i = 0; !fits && i < LINES; i++)
+        puts(lines[i]);
 }

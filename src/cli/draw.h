@@ -2,8 +2,9 @@
 #ifndef CLI_DRAW_H
 #define CLI_DRAW_H
 
+#include "mnist_fast.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 /* Whether what is written to file is read on a terminal that shows UTF-8. */
@@ -15,8 +16,8 @@ enum { CLI_DRAWING_LINES = 14 };
  * beside: a text for the right of each line, or NULL; the array itself may be NULL. */
 void cli_draw_image(FILE *file, const uint8_t *pixels, bool utf8, const char *const beside[CLI_DRAWING_LINES]);
 
-/* A blank line, then the drawing on standard output with up to 8 lines of text on its right, or below it where the
- * terminal is too narrow. */
-void cli_draw_with_text(FILE *file, const uint8_t *pixels, const char lines[][64], int count);
+/* A blank line, then the image on standard output with what it is read as on its right, or below it where the terminal
+ * is too narrow: "test image 7, a 2, is read as", and the three most probable digits. */
+void cli_draw_reading(const uint8_t *pixels, size_t index, int label, const float probabilities[MNIST_FAST_CLASSES]);
 
 #endif

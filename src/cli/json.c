@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 json_t *cli_json_real(double value)
 {
@@ -15,19 +16,23 @@ json_t *cli_json_real(double value)
 json_t *cli_json_float(float value)
 {
     char text[32];
-    double decimal = (double)value;
-    for (int digits = 1; digits <= 9 && isfinite(value); digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        decimal = strtod(text, NULL);
-        if ((float)decimal == value)
-            break;
-    }
-    return cli_json_real(decimal);
+    return cli_json_real(strtod(cli_shortest((double)value, true, text, sizeof text), NULL));
 }
 
 json_t *cli_json_crc32(unsigned crc32)
 {
     return json_sprintf("%08x", crc32);
+}
+
+json_t *cli_json_text(const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return NULL;
+    cli_make_printable(copy);
+    json_t *string = json_string(copy);
+    free(copy);
+    return string;
 }
 
 int cli_json_print(json_t *object)

@@ -26,8 +26,12 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                         "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
                          "folder of the four MNIST files (default: data/ beside the program)"},
-    [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXT, "FILE", 0, 0, EVALUATE | PREDICT, FIELD(model),
-                          "model to use, as --save wrote it"},
+    [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT, FIELD(models),
+                          "model to use, as --save wrote it; evaluate averages several"},
+    [CLI_OPTION_MISTAKES] = {"mistakes", 0, CLI_TYPE_INT, "N", 0, INT_MAX, EVALUATE, FIELD(mistakes),
+                             "list the N worst mistakes: those with the highest loss"},
+    [CLI_OPTION_CSV] = {"csv", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE, FIELD(csv),
+                        "print CSV: the results, or with --mistakes the list of them"},
     [CLI_OPTION_EPOCHS] = {"epochs", 'e', CLI_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(epochs),
                            "epochs to train, in all"},
     [CLI_OPTION_BATCH] = {"batch", 'b', CLI_TYPE_INT, "N", 1, MNIST_FAST_MAX_BATCH, TRAIN, FIELD(config.batch_size),
@@ -59,11 +63,18 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                                "write checkpoints here, also when interrupted"},
     [CLI_OPTION_CHECKPOINT_EVERY] = {"checkpoint-every", 0, CLI_TYPE_INT, "N", 1, 1000000, TRAIN,
                                      FIELD(checkpoint_every), "epochs from a checkpoint to the next"},
-    [CLI_OPTION_LOG] = {"log", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(log), "write a CSV line an epoch"},
-    [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(json),
+    [CLI_OPTION_LOG] = {"log", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(log),
+                        "write a CSV line an epoch, in the columns of Keras's CSVLogger"},
+    [CLI_OPTION_TENSORBOARD] = {"tensorboard", 0, CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN, FIELD(tensorboard),
+                                "write events for TensorBoard to DIR/train and DIR/validation"},
+    [CLI_OPTION_REPORT] = {"report", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN | EVALUATE, FIELD(report),
+                           "write a page of HTML on the results"},
+    [CLI_OPTION_MIN_ACCURACY] = {"min-accuracy", 0, CLI_TYPE_SHARE, "X", 0, 1, TRAIN | EVALUATE, FIELD(min_accuracy),
+                                 "end with status 3 where the test accuracy is lower, from 0 to 1"},
+    [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE, FIELD(json),
                          "print one JSON object a line instead of the table"},
-    [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, PREDICT, FIELD(show),
-                         "draw the images that are classified"},
+    [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE | PREDICT, FIELD(show),
+                         "draw the images that are classified, or that --mistakes lists"},
     [CLI_OPTION_PROFILE] = {"profile", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(profile),
                             "time, share and GFLOP/s of each phase of training"},
     [CLI_OPTION_QUIET] = {"quiet", 'q', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(quiet),
@@ -153,11 +164,14 @@ static mnist_fast_status wrong_value(const struct cli_option *option, const char
     case CLI_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
     case CLI_TYPE_DECAY: snprintf(expected, sizeof expected, "a number of at least 0"); break;
     case CLI_TYPE_SCHEDULE: snprintf(expected, sizeof expected, "constant or cosine"); break;
-    case CLI_TYPE_SHARE: snprintf(expected, sizeof expected, "a number from 0 to below 1"); break;
+    case CLI_TYPE_SHARE:
+        snprintf(expected, sizeof expected, "a number from 0 to %s1", option->high ? "" : "below ");
+        break;
     case CLI_TYPE_LAYERS:
         snprintf(expected, sizeof expected, "1 to %d whole numbers from %d to %d, separated by commas",
                  MNIST_FAST_MAX_HIDDEN, option->low, option->high);
         break;
+    case CLI_TYPE_TEXTS:
     case CLI_TYPE_TEXT:
         snprintf(expected, sizeof expected, "a %s", strcmp(option->argument, "DIR") == 0 ? "folder" : "name");
         break;
@@ -188,12 +202,25 @@ static mnist_fast_status set_value(const struct cli_option *option, const char *
     }
     case CLI_TYPE_DECAY: good = read_double(text, field) && *(double *)field >= 0; break;
     case CLI_TYPE_SCHEDULE: good = read_schedule(text, field); break;
-    case CLI_TYPE_SHARE: good = read_double(text, field) && *(double *)field >= 0 && *(double *)field < 1; break;
+    case CLI_TYPE_SHARE: {
+        double *value = field;
+        good = read_double(text, value) && *value >= 0 && (*value < 1 || (option->high && *value <= 1));
+        break;
+    }
     case CLI_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
     case CLI_TYPE_TEXT:
         good = *text != '\0';
         *(const char **)field = text;
         break;
+    case CLI_TYPE_TEXTS: {
+        struct cli_texts *texts = field;
+        if (texts->count == CLI_MAX_TEXTS)
+            return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: may be given %d times at most", option->name,
+                            CLI_MAX_TEXTS);
+        good = *text != '\0';
+        texts->text[texts->count++] = text;
+        break;
+    }
     }
     return good ? MNIST_FAST_OK : wrong_value(option, text, error);
 }
@@ -290,8 +317,18 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
             return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s has no meaning for %s", cli_option_table[i].name,
                             name);
     const bool models = cli_option_table[CLI_OPTION_MODEL].commands & 1u << options->command;
-    if (models && !options->model)
+    if (models && !options->models.count)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: --model FILE is missing", name);
+    if (options->command == CLI_COMMAND_PREDICT && options->models.count > 1)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: expected one --model FILE, found %d",
+                        options->models.count);
+    if (options->csv && options->json)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--csv and --json exclude each other");
+    if (options->command == CLI_COMMAND_EVALUATE && options->show && !options->mistakes)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "evaluate: --show has no meaning without --mistakes N");
+    if (options->show && (options->csv || options->json))
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--show has no meaning with --%s",
+                        options->csv ? "csv" : "json");
     if (options->command == CLI_COMMAND_PREDICT && options->operand_count == 0)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: an image is missing (test:N for test image N)");
     if (options->command != CLI_COMMAND_PREDICT && options->operand_count > 0)
@@ -365,28 +402,29 @@ mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *o
     return check_command(options, error);
 }
 
-/* As a user would write it; nothing where there is none. */
-static void print_default(FILE *file, const struct cli_option *option, const struct cli_options *defaults)
+const char *cli_option_value(const struct cli_option *option, const struct cli_options *options, char *buffer,
+                             size_t size)
 {
-    const void *field = (const char *)defaults + option->field;
+    const void *field = (const char *)options + option->field;
     switch (option->type) {
-    case CLI_TYPE_INT: fprintf(file, " (default %d)", *(const int *)field); break;
-    case CLI_TYPE_SEED: fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)field); break;
-    case CLI_TYPE_RATE: fprintf(file, " (default %g)", (double)*(const float *)field); break;
-    case CLI_TYPE_SCHEDULE:
-        fprintf(file, " (default %s)", cli_schedule_name(*(const mnist_fast_schedule *)field));
-        break;
+    case CLI_TYPE_INT: snprintf(buffer, size, "%d", *(const int *)field); return buffer;
+    case CLI_TYPE_SEED: snprintf(buffer, size, "%llu", (unsigned long long)*(const uint64_t *)field); return buffer;
+    case CLI_TYPE_RATE: return cli_shortest((double)*(const float *)field, true, buffer, size);
+    case CLI_TYPE_SCHEDULE: return cli_schedule_name(*(const mnist_fast_schedule *)field);
     case CLI_TYPE_DECAY:
-    case CLI_TYPE_SHARE: fprintf(file, " (default %g)", *(const double *)field); break;
-    case CLI_TYPE_LAYERS:
-        fprintf(file, " (default ");
-        for (int i = 0; i < defaults->config.hidden_count; i++)
-            fprintf(file, "%s%d", i ? "," : "", defaults->config.hidden[i]);
-        fputc(')', file);
-        break;
-    case CLI_TYPE_TEXT:
+    case CLI_TYPE_SHARE: return cli_shortest(*(const double *)field, false, buffer, size);
+    case CLI_TYPE_LAYERS: {
+        size_t length = 0;
+        *buffer = '\0';
+        for (int i = 0; i < options->config.hidden_count && length < size; i++)
+            length += (size_t)snprintf(buffer + length, size - length, "%s%d", i ? "," : "", options->config.hidden[i]);
+        return buffer;
+    }
+    case CLI_TYPE_TEXT: return *(const char *const *)field;
+    case CLI_TYPE_TEXTS:
     case CLI_TYPE_FLAG: break;
     }
+    return NULL;
 }
 
 void cli_options_help(FILE *file)
@@ -400,7 +438,7 @@ void cli_options_help(FILE *file)
           "Train and run a recogniser of handwritten digits.\n"
           "\n"
           "  train     load, split, train, test, then draw and classify one test image\n"
-          "  evaluate  loss, accuracy and confusion matrix of the test images\n"
+          "  evaluate  accuracy, loss, precision, recall and confusion matrix of the test images\n"
           "  predict   classify test image N (counted from 0): the digit, then the top three\n"
           "  info      version, build, CPU, and the choice of instruction set and threads\n",
           file);
@@ -408,7 +446,8 @@ void cli_options_help(FILE *file)
         unsigned commands;
         const char *title;
     } groups[] = {
-        {TRAIN, "Options of train"},       {EVALUATE | PREDICT, "Options of evaluate and predict"},
+        {TRAIN, "Options of train"},       {TRAIN | EVALUATE, "Options of train and evaluate"},
+        {EVALUATE, "Options of evaluate"}, {EVALUATE | PREDICT, "Options of evaluate and predict"},
         {PREDICT, "Options of predict"},   {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
         {ALL, "Options of every command"},
     };
@@ -423,11 +462,15 @@ void cli_options_help(FILE *file)
                      option->argument ? option->argument : "");
             fprintf(file, "  %c%c%c %-21s %s", option->letter ? '-' : ' ', option->letter ? option->letter : ' ',
                     option->letter ? ',' : ' ', left, option->help);
-            print_default(file, option, &defaults);
+            char buffer[128];
+            const char *value = cli_option_value(option, &defaults, buffer, sizeof buffer);
+            if (value)
+                fprintf(file, " (default %s)", value);
             fputc('\n', file);
         }
     }
-    fputs("\nExit status: 0 done, 1 something failed, 2 wrong usage, 128+N stopped by signal N.\n"
+    fputs("\nExit status: 0 done, 1 something failed, 2 wrong usage, 3 less than --min-accuracy,\n"
+          "128+N stopped by signal N.\n"
           "Environment: MNIST_FAST_ISA, MNIST_FAST_DATA, OMP_NUM_THREADS.\n",
           file);
 }

@@ -16,6 +16,8 @@ enum cli_option_id {
     CLI_OPTION_ISA,
     CLI_OPTION_DATA,
     CLI_OPTION_MODEL,
+    CLI_OPTION_MISTAKES,
+    CLI_OPTION_CSV,
     CLI_OPTION_EPOCHS,
     CLI_OPTION_BATCH,
     CLI_OPTION_HIDDEN,
@@ -33,6 +35,9 @@ enum cli_option_id {
     CLI_OPTION_CHECKPOINT,
     CLI_OPTION_CHECKPOINT_EVERY,
     CLI_OPTION_LOG,
+    CLI_OPTION_TENSORBOARD,
+    CLI_OPTION_REPORT,
+    CLI_OPTION_MIN_ACCURACY,
     CLI_OPTION_JSON,
     CLI_OPTION_SHOW,
     CLI_OPTION_PROFILE,
@@ -52,7 +57,8 @@ enum cli_option_type {
     CLI_TYPE_SCHEDULE,
     CLI_TYPE_SHARE,
     CLI_TYPE_LAYERS,
-    CLI_TYPE_TEXT
+    CLI_TYPE_TEXT,
+    CLI_TYPE_TEXTS /* may be given again and again */
 };
 
 struct cli_option {
@@ -60,7 +66,7 @@ struct cli_option {
     char letter;      /* of the short form; 0: none */
     enum cli_option_type type;
     const char *argument; /* its name in --help; NULL for a flag */
-    int low, high;        /* the range of an CLI_TYPE_INT, and of a layer */
+    int low, high;        /* the range of a CLI_TYPE_INT and of a layer; of a share, high is 1 where 1 is allowed */
     unsigned commands;    /* a bit for each enum cli_command that knows it */
     size_t field;         /* its offset in struct cli_options: of the type that its type says */
     const char *help;
@@ -70,16 +76,24 @@ struct cli_option {
  * in the field of an option that is not given. */
 extern const struct cli_option cli_option_table[CLI_OPTIONS];
 
+enum { CLI_MAX_TEXTS = 64 };
+struct cli_texts {
+    int count;
+    const char *text[CLI_MAX_TEXTS];
+};
+
 struct cli_options {
     enum cli_command command;
     bool given[CLI_OPTIONS]; /* what the command line names */
     int threads;             /* 0: the default of this machine */
     const char *isa;         /* NULL: MNIST_FAST_ISA, else the best */
     const char *data;        /* --data, else MNIST_FAST_DATA; NULL: the default folder */
-    const char *model, *save, *resume, *checkpoint, *log;
-    int epochs, checkpoint_every;
+    struct cli_texts models;
+    const char *save, *resume, *checkpoint, *log, *tensorboard, *report;
+    int epochs, checkpoint_every, mistakes;
+    double min_accuracy;
     mnist_fast_config config;
-    bool force, json, show, profile, quiet, verbose, help, version;
+    bool force, csv, json, show, profile, quiet, verbose, help, version;
     char **operands; /* after the command; pointers into argv */
     int operand_count;
 };
@@ -87,6 +101,10 @@ struct cli_options {
 /* Reads the command line and the environment, up to the first --help or --version if there is one. Texts are not
  * copied: argv must outlive the options, and is reordered. */
 mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *options, mnist_fast_error *error);
+
+/* The value of an option as a user would write it: in buffer, or the text that was given. NULL: there is none. */
+const char *cli_option_value(const struct cli_option *option, const struct cli_options *options, char *buffer,
+                             size_t size);
 
 void cli_options_help(FILE *file);
 

@@ -60,7 +60,7 @@ int cli_predict(const struct cli_options *options)
             cli_message("%s: pictures are not supported yet; give test:N for test image N", options->operands[i]);
             goto done;
         }
-    if (mnist_fast_load(options->model, &runtime, &network, &error)) {
+    if (mnist_fast_load(options->models.text[0], &runtime, &network, &error)) {
         cli_failed(&error);
         goto done;
     }

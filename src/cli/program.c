@@ -98,6 +98,17 @@ mnist_fast_status cli_fail(mnist_fast_error *error, mnist_fast_status status, co
     return status;
 }
 
+const char *cli_shortest(double value, bool single, char *buffer, size_t size)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buffer, size, "%.*g", digits, value);
+        const double read = strtod(buffer, NULL);
+        if (single ? (float)read == (float)value : read == value)
+            break;
+    }
+    return buffer;
+}
+
 int cli_terminal_columns(int descriptor)
 {
     if (!isatty(descriptor))

@@ -102,6 +102,15 @@ void cli_top_three(const float probabilities[MNIST_FAST_CLASSES], int top[3])
     }
 }
 
+int cli_check_accuracy(const struct cli_options *options, const mnist_fast_metrics *metrics)
+{
+    if (metrics->accuracy >= options->min_accuracy)
+        return CLI_DONE;
+    cli_message("the test accuracy is below --min-accuracy (expected at least %.9g, found %.9g)", options->min_accuracy,
+                metrics->accuracy);
+    return CLI_BELOW;
+}
+
 void cli_list_isas(char *text, size_t size, bool runnable)
 {
     *text = '\0';

@@ -22,6 +22,9 @@ void cli_describe_network(const mnist_fast_config *config, char *text, size_t si
 /* The three most probable digits, best first. */
 void cli_top_three(const float probabilities[MNIST_FAST_CLASSES], int top[3]);
 
+/* CLI_DONE, or CLI_BELOW with a message where the test accuracy is less than --min-accuracy. */
+int cli_check_accuracy(const struct cli_options *options, const mnist_fast_metrics *metrics);
+
 /* The names of the instruction sets, separated by spaces: all that are built in, or those that run here. */
 void cli_list_isas(char *text, size_t size, bool runnable);
 

@@ -240,13 +240,7 @@ static mnist_fast_status show_one(struct run *run)
     const mnist_fast_status status = mnist_fast_predict(t->network, &image, &digit, probabilities, &run->error);
     if (status)
         return status;
-    int top[3];
-    cli_top_three(probabilities, top);
-    char lines[4][64];
-    snprintf(lines[0], sizeof lines[0], "   test image %zu, a %d, is read as", index, t->test.labels[index]);
-    for (int i = 0; i < 3; i++)
-        snprintf(lines[i + 1], sizeof lines[i + 1], "     %d  %6.2f%%", top[i], 100 * (double)probabilities[top[i]]);
-    cli_draw_with_text(stdout, image.pixels, lines, 4);
+    cli_draw_reading(image.pixels, index, t->test.labels[index], probabilities);
     return MNIST_FAST_OK;
 }
 
@@ -299,7 +293,7 @@ static int test(struct run *run)
         return cli_failed(&run->error);
     if (options->profile)
         cli_print_profile(t);
-    return code;
+    return code ? code : cli_check_accuracy(options, &t->tested);
 }
 
 int cli_train(const struct cli_options *options)
