@@ -1,6 +1,8 @@
 /* `mnist_fast train`: the whole pipeline. */
 #include "commands.h"
 #include "draw.h"
+#include "files.h"
+#include "log.h"
 #include "program.h"
 #include "progress.h"
 #include "session.h"
@@ -11,7 +13,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct run {
     struct cli_training training;
@@ -168,25 +169,13 @@ static mnist_fast_status make_network(struct run *run)
     return status ? status : check_resumed(run, found_crc32);
 }
 
-static int open_log(struct run *run)
-{
-    const char *path = run->training.options->log;
-    struct stat about;
-    run->log = fopen(path, run->training.options->resume ? "ae" : "we");
-    if (!run->log || fstat(fileno(run->log), &about) != 0) {
-        cli_message("%s: could not be opened for writing: %s", path, strerror(errno));
-        return CLI_FAILED;
-    }
-    if (about.st_size == 0)
-        cli_log_heading(run->log); /* a failure shows at the first flush */
-    return CLI_DONE;
-}
-
 /* All that must be there before the first step. */
 static int prepare(struct run *run)
 {
     struct cli_training *t = &run->training;
     const struct cli_options *options = t->options;
+    if (cli_check_distinct_files(options, &run->error))
+        return cli_failed(&run->error);
     if (options->save && mnist_fast_check_writable(options->save, &run->error))
         return cli_failed(&run->error);
     if (options->checkpoint && mnist_fast_check_writable(options->checkpoint, &run->error))
@@ -199,7 +188,9 @@ static int prepare(struct run *run)
     mnist_fast_get_config(t->network, &t->config, sizeof t->config);
     mnist_fast_set_profiling(t->network, options->profile);
     mnist_fast_split_counts(t->train.count, t->config.validation_fraction, &t->train_count, &t->validation_count);
-    return options->log ? open_log(run) : CLI_DONE;
+    if (options->log && cli_log_open(options->log, options->resume, &run->log, &run->error))
+        return cli_failed(&run->error);
+    return CLI_DONE;
 }
 
 static void tell_verbose(const struct run *run)

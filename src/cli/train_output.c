@@ -180,21 +180,3 @@ void cli_print_profile(const struct cli_training *t)
     fprintf(file, "  GFLOP/s: of all threads; skipped zeros are counted, so it may exceed the peak of the CPU\n");
     free(phases);
 }
-
-bool cli_log_heading(FILE *log)
-{
-    return fputs("epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,images_per_second,"
-                 "learning_rate\n",
-                 log) >= 0;
-}
-
-/* Without a validation set its fields stay empty. */
-bool cli_log_epoch(FILE *log, const mnist_fast_progress *p)
-{
-    char validation[64] = ",";
-    if (!isnan(p->validation.loss))
-        snprintf(validation, sizeof validation, "%.9g,%.9g", p->validation.loss, p->validation.accuracy);
-    fprintf(log, "%d,%.6f,%.9g,%.9g,%s,%.1f,%.7g\n", p->epoch, p->seconds, p->train.loss, p->train.accuracy, validation,
-            p->images_per_second, p->learning_rate);
-    return fflush(log) == 0 && !ferror(log);
-}

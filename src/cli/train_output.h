@@ -25,8 +25,4 @@ int cli_print_epoch(const struct cli_training *training, const mnist_fast_progre
 int cli_print_summary(const struct cli_training *training);
 void cli_print_profile(const struct cli_training *training);
 
-/* A line of the CSV log, and its heading. They return whether it was written. */
-bool cli_log_heading(FILE *log);
-bool cli_log_epoch(FILE *log, const mnist_fast_progress *progress);
-
 #endif
