@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "evaluate_output.h"
 #include "program.h"
+#include "report.h"
 #include "session.h"
 
 static int load_models(struct cli_evaluation *e)
@@ -18,10 +19,21 @@ static int evaluate(struct cli_evaluation *e)
 {
     const struct cli_options *options = e->options;
     mnist_fast_error error;
+    if (options->report && cli_report_check(options->report, &error))
+        return cli_failed(&error);
     if (load_models(e) || cli_load_images(options, MNIST_FAST_TEST, true, &e->images))
         return CLI_FAILED;
     cli_warn_of_threads(e->networks[0]);
     if (cli_score_make(e->networks, e->network_count, &e->images, &e->score, &error))
+        return cli_failed(&error);
+    const struct cli_report report = {
+        .options = options,
+        .networks = e->networks,
+        .network_count = e->network_count,
+        .score = &e->score,
+        .test = &e->images,
+    };
+    if (options->report && cli_report_write(&report, &error))
         return cli_failed(&error);
     if (options->json && cli_print_evaluation_json(e))
         return CLI_FAILED;

@@ -41,7 +41,7 @@ mnist_fast_status cli_picture_allocate(const char *path, size_t width, size_t he
 mnist_fast_status cli_picture_damaged(const char *path, const char *format, const char *reason,
                                       mnist_fast_error *error);
 
-/* The 28 x 28 pixels as a PNG file, to be freed with free(); NULL: no memory. */
+/* Grey pixels as a PNG file, to be freed with free(); NULL: no memory. */
 uint8_t *cli_png_encode(const uint8_t *pixels, size_t width, size_t height, size_t *size);
 
 #endif

@@ -116,52 +116,20 @@ mnist_fast_status cli_picture_png(const char *path, struct cli_bytes file, struc
 
 /* ---- Writing ---- */
 
-struct output {
-    uint8_t *data;
-    size_t size, room;
-};
-
-static void write_bytes(png_structp png, png_bytep from, size_t size)
-{
-    struct output *output = png_get_io_ptr(png);
-    if (size > output->room - output->size) {
-        const size_t room = 2 * (output->size + size);
-        uint8_t *larger = realloc(output->data, room);
-        if (!larger)
-            png_error(png, "no memory");
-        output->data = larger;
-        output->room = room;
-    }
-    memcpy(output->data + output->size, from, size);
-    output->size += size;
-}
-
-static bool encode(png_structp png, png_infop info, const uint8_t *pixels, size_t width, size_t height,
-                   struct output *output)
-{
-    if (setjmp(png_jmpbuf(png)))
-        return false;
-    png_set_write_fn(png, output, write_bytes, NULL);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, info);
-    for (size_t y = 0; y < height; y++)
-        png_write_row(png, pixels + y * width);
-    png_write_end(png, NULL);
-    return true;
-}
-
 uint8_t *cli_png_encode(const uint8_t *pixels, size_t width, size_t height, size_t *size)
 {
-    struct job job = {.path = ""};
-    struct output output = {NULL, 0, 0};
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    const bool written = info && encode(png, info, pixels, width, height, &output);
-    png_destroy_write_struct(&png, &info);
-    *size = output.size;
-    if (written)
-        return output.data;
-    free(output.data);
+    png_image image = {
+        .version = PNG_IMAGE_VERSION,
+        .width = (png_uint_32)width,
+        .height = (png_uint_32)height,
+        .format = PNG_FORMAT_GRAY,
+    };
+    png_alloc_size_t room = PNG_IMAGE_PNG_SIZE_MAX(image);
+    uint8_t *bytes = malloc(room);
+    if (bytes && png_image_write_to_memory(&image, bytes, &room, 0, pixels, (png_int_32)width, NULL)) {
+        *size = room;
+        return bytes;
+    }
+    free(bytes);
     return NULL;
 }

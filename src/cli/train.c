@@ -5,13 +5,16 @@
 #include "log.h"
 #include "program.h"
 #include "progress.h"
+#include "report.h"
 #include "session.h"
 #include "signals.h"
+#include "tensorboard.h"
 #include "train_output.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct run {
@@ -19,6 +22,9 @@ struct run {
     uint32_t data_crc32; /* for checkpoints */
     struct cli_progress_bar bar;
     FILE *log;
+    struct cli_tensorboard board;
+    mnist_fast_progress *history; /* of each epoch of this run, for the report */
+    size_t history_count;
     int checkpoint_epoch;         /* of the last checkpoint written by this run; 0: none */
     mnist_fast_progress progress; /* the last that the callback got */
     mnist_fast_status status;     /* of what the callback does besides training */
@@ -42,6 +48,29 @@ static mnist_fast_status save_model(struct run *run)
     return status;
 }
 
+static mnist_fast_status remember_epoch(struct run *run, const mnist_fast_progress *progress)
+{
+    mnist_fast_progress *history = realloc(run->history, (run->history_count + 1) * sizeof *history);
+    if (!history)
+        return cli_fail(&run->error, MNIST_FAST_NO_MEMORY, "no memory for epoch %d in the report; free some",
+                        progress->epoch);
+    history[run->history_count++] = *progress;
+    run->history = history;
+    return MNIST_FAST_OK;
+}
+
+static mnist_fast_status record_epoch(struct run *run, const mnist_fast_progress *progress)
+{
+    const struct cli_options *options = run->training.options;
+    if (run->log && !cli_log_epoch(run->log, progress))
+        return cli_fail(&run->error, MNIST_FAST_BAD_FILE, "%s: could not be written: %s", options->log,
+                        strerror(errno));
+    if (run->board.train && !cli_tensorboard_epoch(&run->board, progress))
+        return cli_fail(&run->error, MNIST_FAST_BAD_FILE, "%s: could not be written: %s", options->tensorboard,
+                        strerror(errno));
+    return options->report ? remember_epoch(run, progress) : MNIST_FAST_OK;
+}
+
 static void end_epoch(struct run *run, const mnist_fast_progress *progress)
 {
     struct cli_training *t = &run->training;
@@ -51,9 +80,7 @@ static void end_epoch(struct run *run, const mnist_fast_progress *progress)
     cli_progress_clear(&run->bar);
     if (!options->quiet)
         cli_print_epoch(t, progress);
-    if (run->log && !cli_log_epoch(run->log, progress))
-        run->status =
-            cli_fail(&run->error, MNIST_FAST_BAD_FILE, "%s: could not be written: %s", options->log, strerror(errno));
+    run->status = record_epoch(run, progress);
     const bool due = progress->epoch % options->checkpoint_every == 0 || progress->finished;
     if (!run->status && options->checkpoint && due) {
         run->status = write_checkpoint(run);
@@ -180,15 +207,20 @@ static int prepare(struct run *run)
         return cli_failed(&run->error);
     if (options->checkpoint && mnist_fast_check_writable(options->checkpoint, &run->error))
         return cli_failed(&run->error);
+    if (options->report && cli_report_check(options->report, &run->error))
+        return cli_failed(&run->error);
     if (cli_load_images(options, MNIST_FAST_TRAIN, true, &t->train) ||
         cli_load_images(options, MNIST_FAST_TEST, true, &t->test))
         return CLI_FAILED;
     if (make_network(run))
         return cli_failed(&run->error);
     mnist_fast_get_config(t->network, &t->config, sizeof t->config);
-    mnist_fast_set_profiling(t->network, options->profile);
+    mnist_fast_set_profiling(t->network, options->profile || options->report);
     mnist_fast_split_counts(t->train.count, t->config.validation_fraction, &t->train_count, &t->validation_count);
     if (options->log && cli_log_open(options->log, options->resume, &run->log, &run->error))
+        return cli_failed(&run->error);
+    if (options->tensorboard &&
+        cli_tensorboard_open(options->tensorboard, t->validation_count > 0, &run->board, &run->error))
         return cli_failed(&run->error);
     return CLI_DONE;
 }
@@ -273,11 +305,48 @@ static int train(struct run *run)
     return cli_caught_signal() ? stopped(run) : CLI_DONE; /* a signal after the last batch */
 }
 
+static mnist_fast_status write_report(struct run *run, const struct cli_score *score)
+{
+    const struct cli_training *t = &run->training;
+    struct cli_options options = *t->options;
+    options.config = t->config;
+    const struct cli_report report = {
+        .options = &options,
+        .networks = &t->network,
+        .network_count = 1,
+        .score = score,
+        .test = &t->test,
+        .train = &t->train,
+        .train_count = t->train_count,
+        .validation_count = t->validation_count,
+        .epochs = run->history,
+        .epoch_count = run->history_count,
+        .seconds = t->seconds,
+    };
+    return cli_report_write(&report, &run->error);
+}
+
+/* Evaluates on the test images, and writes the report before anything is printed. */
+static mnist_fast_status evaluate(struct run *run)
+{
+    struct cli_training *t = &run->training;
+    if (!t->options->report)
+        return mnist_fast_evaluate(t->network, &t->test, &t->tested, NULL, &run->error);
+    struct cli_score score;
+    mnist_fast_status status = cli_score_make(&t->network, 1, &t->test, &score, &run->error);
+    if (status)
+        return status;
+    t->tested = score.metrics;
+    status = write_report(run, &score);
+    cli_score_free(&score);
+    return status;
+}
+
 static int test(struct run *run)
 {
     struct cli_training *t = &run->training;
     const struct cli_options *options = t->options;
-    if (mnist_fast_evaluate(t->network, &t->test, &t->tested, NULL, &run->error))
+    if (evaluate(run))
         return cli_failed(&run->error);
     const int code = cli_print_summary(t);
     if (!options->quiet && !options->json && show_one(run))
@@ -309,6 +378,11 @@ int cli_train(const struct cli_options *options)
         cli_message("%s: could not be written: %s", options->log, strerror(errno));
         code = CLI_FAILED;
     }
+    if (!cli_tensorboard_close(&run.board) && code == CLI_DONE) {
+        cli_message("%s: could not be written: %s", options->tensorboard, strerror(errno));
+        code = CLI_FAILED;
+    }
+    free(run.history);
     mnist_fast_free(t->network);
     mnist_fast_free_images(&t->train);
     mnist_fast_free_images(&t->test);

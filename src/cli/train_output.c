@@ -1,11 +1,11 @@
 #include "train_output.h"
 
 #include "json.h"
+#include "profile.h"
 #include "program.h"
 #include "session.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 void cli_add_flop(struct cli_training *training, double trained, double validated)
@@ -155,28 +155,20 @@ int cli_print_summary(const struct cli_training *t)
 void cli_print_profile(const struct cli_training *t)
 {
     FILE *file = t->options->json ? stderr : stdout;
-    const int threads = mnist_fast_threads(t->network);
-    const size_t count = mnist_fast_get_profile(t->network, NULL, 0);
-    mnist_fast_phase *phases = calloc(count + 1, sizeof *phases);
-    if (!phases) {
+    struct cli_profile profile;
+    if (!cli_profile_read(t->network, &profile)) {
         cli_message("no memory for the profile; free some");
         return;
     }
-    mnist_fast_get_profile(t->network, phases, count);
-    mnist_fast_phase *const all = &phases[count];
-    all->name = "all";
-    for (size_t i = 0; i < count; i++) {
-        all->seconds += phases[i].seconds;
-        all->flop += phases[i].flop;
-    }
-    fprintf(file, "\n  %-28s  seconds   share   GFLOP/s\n", threads == 1 ? "phase" : "phase, mean of the threads");
-    for (size_t i = 0; i <= count; i++) {
-        fprintf(file, "  %-28s %8.3f  %5.1f%%", phases[i].name, phases[i].seconds / threads,
-                all->seconds > 0 ? 100 * phases[i].seconds / all->seconds : 0);
-        if (phases[i].flop > 0 && phases[i].seconds > 0)
-            fprintf(file, "  %8.1f", phases[i].flop / phases[i].seconds * threads * 1e-9);
+    fprintf(file, "\n  %-28s  seconds   share   GFLOP/s\n",
+            mnist_fast_threads(t->network) == 1 ? "phase" : "phase, mean of the threads");
+    for (size_t i = 0; i < profile.count; i++) {
+        const struct cli_profile_row *row = &profile.rows[i];
+        fprintf(file, "  %-28s %8.3f  %5.1f%%", row->name, row->seconds, 100 * row->share);
+        if (row->gflops > 0)
+            fprintf(file, "  %8.1f", row->gflops);
         fputc('\n', file);
     }
     fprintf(file, "  GFLOP/s: of all threads; skipped zeros are counted, so it may exceed the peak of the CPU\n");
-    free(phases);
+    cli_profile_free(&profile);
 }
