@@ -52,6 +52,7 @@ static const char style[] =
     ".mistakes img{width:84px;height:84px;border:1px solid #8a929b}\n"
     ".mistakes strong{color:var(--text);font-size:1rem}\n"
     "img{image-rendering:pixelated}\n"
+    ".weights{margin:.5rem 0 1rem}\n"
     ".weights img{width:min(100%,580px);height:auto;border:1px solid var(--line)}\n"
     "pre{background:var(--box);border:1px solid var(--line);border-radius:.4rem;padding:.6rem .8rem;"
     "white-space:pre-wrap;overflow-wrap:anywhere;margin:.5rem 0}\n"
@@ -60,7 +61,8 @@ static const char style[] =
     "{min-width:1.7rem;padding:.25rem .1rem}th,td{padding:.2rem .35rem}.facts th{white-space:normal}"
     ".mistakes{grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))}}\n"
     "@media print{body{max-width:none;padding:0;font-size:10pt}h2{break-after:avoid}"
-    "tr,li,figure,.results div{break-inside:avoid}.weights img{width:12cm}details{display:none}"
+    "p{break-after:avoid}tr,li,figure,.scroll,.results div{break-inside:avoid}.weights "
+    "img{width:12cm}details{display:none}"
     ".confusion td,.results div,pre,.digit{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
 
 void cli_html_begin(FILE *out, const char *title)

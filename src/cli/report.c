@@ -36,8 +36,8 @@ static void write_result(FILE *out, const struct cli_report *r)
             100 * score->metrics.accuracy, 100 * score->low, 100 * score->high, score->metrics.loss,
             score->mistake_count, score->count);
     if (r->epoch_count)
-        fprintf(out, "<div><dt>Training</dt><dd>%.2f s <small>%zu epoch%s, with validation</small></dd></div>\n",
-                r->seconds, r->epoch_count, r->epoch_count == 1 ? "" : "s");
+        fprintf(out, "<div><dt>Training</dt><dd>%.2f s <small>%zu epoch%s%s</small></dd></div>\n", r->seconds,
+                r->epoch_count, r->epoch_count == 1 ? "" : "s", r->validation_count ? ", with validation" : "");
     fputs("</dl>\n", out);
 }
 
@@ -93,6 +93,7 @@ static bool write_epochs(FILE *out, const struct cli_report *r)
                           .title = title,
                           .unit = accuracy ? "%" : "",
                           .from_zero = !accuracy,
+                          .least_step = accuracy ? 0.2 : 1e-6,
                           .count = n,
                           .epochs = epochs,
                           .curves = {{"training", training}, {"validation", r->validation_count ? training + n : NULL}},
@@ -153,15 +154,16 @@ static void write_classes(FILE *out, const struct cli_score *score)
     cli_score_classes(score, rows);
     begin_section(out, "digits", "Precision and recall");
     fputs("<div class=\"scroll\"><table>\n<caption>Precision: of what is read as this digit, the share that is one. "
-          "Recall: of the images of this digit, the share that is read as one. F1: their harmonic mean.</caption>\n"
+          "Recall: of the images of this digit, the share that is read as one. F1: their harmonic mean. The weights of "
+          "the weighted mean are the images.</caption>\n"
           "<thead><tr><th scope=\"col\">Digit</th><th scope=\"col\">Precision</th><th scope=\"col\">Recall</th>"
           "<th scope=\"col\">F1</th><th scope=\"col\">Images</th></tr></thead>\n<tbody>\n",
           out);
     for (int i = 0; i < CLI_CLASS_ROWS; i++)
         fprintf(out, "<tr%s><th scope=\"row\">%s</th><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%u</td></tr>\n",
                 i < CLASSES ? "" : " class=\"sum\"",
-                i == CLI_MACRO      ? "Mean of the digits"
-                : i == CLI_WEIGHTED ? "Mean by images"
+                i == CLI_MACRO      ? "Mean"
+                : i == CLI_WEIGHTED ? "Weighted mean"
                                     : rows[i].name,
                 rows[i].precision, rows[i].recall, rows[i].f1, rows[i].support);
     fputs("</tbody>\n</table></div>\n", out);
@@ -194,7 +196,7 @@ static bool write_mistakes(FILE *out, const struct cli_report *r)
                 mistake->index);
         good = cli_write_png_uri(out, SIDE, SIDE, r->test->pixels + mistake->index * MNIST_FAST_PIXELS, ink);
         fprintf(out,
-                "\"><figcaption><strong>a %d, read as %d</strong><br>%d: %.2f%%, %d: %.2f%%<br>loss %.2f, image "
+                "\"><figcaption><strong>a %d, read as %d</strong><br>%d: %.2f%%, %d: %.2f%%<br>loss %.2f<br>image "
                 "%zu</figcaption></figure></li>\n",
                 truth, guess, guess, 100 * (double)probabilities[guess], truth, 100 * (double)probabilities[truth],
                 mistake->loss, mistake->index);

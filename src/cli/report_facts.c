@@ -85,12 +85,13 @@ static void write_networks(FILE *out, const struct cli_report *r)
         const mnist_fast *network = r->networks[i];
         mnist_fast_config config;
         mnist_fast_get_config(network, &config, sizeof config);
+        const int epochs = mnist_fast_get_position(network).epoch;
         char layers[128];
         cli_describe_network(&config, layers, sizeof layers);
         if (!r->train)
             cli_html_row(out, "Model", "%s", r->options->models.text[i]);
-        cli_html_row(out, "Network", "%s, %zu parameters, %d epochs of training", layers,
-                     mnist_fast_parameter_count(network), mnist_fast_get_position(network).epoch);
+        cli_html_row(out, "Network", "%s, %zu parameters, trained for %d epoch%s", layers,
+                     mnist_fast_parameter_count(network), epochs, epochs == 1 ? "" : "s");
         cli_html_row(out, "Weights", "crc32 %08x", mnist_fast_weights_crc32(network));
     }
 }

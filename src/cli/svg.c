@@ -45,7 +45,7 @@ static struct scale scale_of_values(const struct cli_chart *chart)
         }
     if (low > high)
         low = high = 0;
-    return make_scale(chart->from_zero ? 0 : low, high, 1e-6, 5);
+    return make_scale(chart->from_zero ? 0 : low, high, chart->least_step, 5);
 }
 
 static void draw_axes(FILE *out, const struct cli_chart *chart, const struct scale *scale)

@@ -13,6 +13,7 @@ struct cli_chart {
     const char *title; /* "Loss" */
     const char *unit;  /* after each number: "%" or "" */
     bool from_zero;    /* the scale begins at 0 */
+    double least_step; /* of the scale */
     size_t count;      /* epochs; 1 or more */
     const int *epochs; /* ascending */
     struct {
