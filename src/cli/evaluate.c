@@ -24,7 +24,7 @@ static int evaluate(struct cli_evaluation *e)
     if (load_models(e) || cli_load_images(options, MNIST_FAST_TEST, true, &e->images))
         return CLI_FAILED;
     cli_warn_of_threads(e->networks[0]);
-    if (cli_score_make(e->networks, e->network_count, &e->images, &e->score, &error))
+    if (cli_score_make(e->networks, options->models.text, e->network_count, &e->images, &e->score, &error))
         return cli_failed(&error);
     const struct cli_report report = {
         .options = options,

@@ -74,7 +74,7 @@ int cli_predict(const struct cli_options *options)
     for (int i = 0; i < options->operand_count; i++) {
         read_operand(options->operands[i], &index);
         if (predict_one(network, options, &test, options->operands[i], index, &error)) {
-            cli_message("%s: %s", options->model, error.text);
+            cli_message("%s: %s", options->models.text[0], error.text);
             goto done;
         }
     }

@@ -7,9 +7,11 @@
 #include "program.h"
 #include "report_facts.h"
 #include "session.h"
+#include "signals.h"
 #include "svg.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,6 +325,19 @@ mnist_fast_status cli_report_check(const char *path, mnist_fast_error *error)
     return status ? status : mnist_fast_check_writable(path, error);
 }
 
+/* A signal that comes meanwhile takes effect afterwards, so that no temporary stays behind. */
+static mnist_fast_status save(const char *path, const char *text, size_t size, mnist_fast_error *error)
+{
+    cli_catch_signals();
+    cli_begin_saving();
+    const mnist_fast_status status = mnist_fast_write_file(path, text, size, error);
+    cli_end_saving();
+    cli_release_signals();
+    if (cli_caught_signal())
+        raise(cli_caught_signal());
+    return status;
+}
+
 mnist_fast_status cli_report_write(const struct cli_report *report, mnist_fast_error *error)
 {
     const char *path = report->options->report;
@@ -333,7 +348,7 @@ mnist_fast_status cli_report_write(const struct cli_report *report, mnist_fast_e
     good = out && !ferror(out) && good;
     good = out && fclose(out) == 0 && good;
     const mnist_fast_status status =
-        good ? mnist_fast_write_file(path, text, size, error)
+        good ? save(path, text, size, error)
              : cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for the report; free some", path);
     free(text);
     return status;

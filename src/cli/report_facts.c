@@ -92,6 +92,9 @@ static void write_networks(FILE *out, const struct cli_report *r)
             cli_html_row(out, "Model", "%s", r->options->models.text[i]);
         cli_html_row(out, "Network", "%s, %zu parameters, trained for %d epoch%s", layers,
                      mnist_fast_parameter_count(network), epochs, epochs == 1 ? "" : "s");
+        const int best = mnist_fast_best_epoch(network, NULL);
+        if (best)
+            cli_html_row(out, "Weights of", "epoch %d, which had the least validation loss", best);
         cli_html_row(out, "Weights", "crc32 %08x", mnist_fast_weights_crc32(network));
     }
 }

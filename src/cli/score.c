@@ -9,11 +9,17 @@
 
 enum { CLASSES = MNIST_FAST_CLASSES };
 
-static mnist_fast_status predict_one(mnist_fast *network, const mnist_fast_images *images, struct cli_score *score,
-                                     mnist_fast_error *error)
+/* With the name of the network that cannot be used. */
+static mnist_fast_status name_error(const char *name, mnist_fast_status status, mnist_fast_error *error)
 {
-    const mnist_fast_status status = mnist_fast_predict(network, images, score->digits, score->probabilities, error);
-    return status ? status : mnist_fast_evaluate(network, images, &score->metrics, NULL, error);
+    const mnist_fast_error plain = *error;
+    return status && name ? cli_fail(error, status, "%s: %s", name, plain.text) : status;
+}
+
+static mnist_fast_status predict(mnist_fast *network, const char *name, const mnist_fast_images *images,
+                                 struct cli_score *score, mnist_fast_error *error)
+{
+    return name_error(name, mnist_fast_predict(network, images, score->digits, score->probabilities, error), error);
 }
 
 static double label_loss(const struct cli_score *score, size_t index)
@@ -22,8 +28,8 @@ static double label_loss(const struct cli_score *score, size_t index)
     return -log(fmax((double)probability, (double)FLT_MIN));
 }
 
-static mnist_fast_status predict_mean(mnist_fast *const *networks, int network_count, const mnist_fast_images *images,
-                                      struct cli_score *score, mnist_fast_error *error)
+static mnist_fast_status predict_mean(mnist_fast *const *networks, const char *const *names, int network_count,
+                                      const mnist_fast_images *images, struct cli_score *score, mnist_fast_error *error)
 {
     const size_t numbers = images->count * CLASSES;
     double *sums = calloc(numbers, sizeof *sums);
@@ -32,7 +38,7 @@ static mnist_fast_status predict_mean(mnist_fast *const *networks, int network_c
                         images->count);
     mnist_fast_status status = MNIST_FAST_OK;
     for (int i = 0; i < network_count && !status; i++) {
-        status = mnist_fast_predict(networks[i], images, NULL, score->probabilities, error);
+        status = predict(networks[i], names ? names[i] : NULL, images, score, error);
         for (size_t j = 0; j < numbers && !status; j++)
             sums[j] += (double)score->probabilities[j];
     }
@@ -80,8 +86,16 @@ static mnist_fast_status count_results(struct cli_score *score, mnist_fast_error
     return MNIST_FAST_OK;
 }
 
-mnist_fast_status cli_score_make(mnist_fast *const *networks, int network_count, const mnist_fast_images *images,
-                                 struct cli_score *score, mnist_fast_error *error)
+static mnist_fast_status predict_one(mnist_fast *network, const char *name, const mnist_fast_images *images,
+                                     struct cli_score *score, mnist_fast_error *error)
+{
+    const mnist_fast_status status = predict(network, name, images, score, error);
+    return status ? status
+                  : name_error(name, mnist_fast_evaluate(network, images, &score->metrics, NULL, error), error);
+}
+
+mnist_fast_status cli_score_make(mnist_fast *const *networks, const char *const *names, int network_count,
+                                 const mnist_fast_images *images, struct cli_score *score, mnist_fast_error *error)
 {
     *score = (struct cli_score){
         .count = images->count,
@@ -94,9 +108,9 @@ mnist_fast_status cli_score_make(mnist_fast *const *networks, int network_count,
         status =
             cli_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the results of %zu images; free some", images->count);
     else if (network_count == 1)
-        status = predict_one(networks[0], images, score, error);
+        status = predict_one(networks[0], names ? names[0] : NULL, images, score, error);
     else
-        status = predict_mean(networks, network_count, images, score, error);
+        status = predict_mean(networks, names, network_count, images, score, error);
     if (!status)
         status = count_results(score, error);
     if (status) {

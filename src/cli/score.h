@@ -24,9 +24,10 @@ struct cli_score {
 /* Scores the mean of the networks' probabilities. It is summed in double precision in the order given, divided, and
  * rounded to single precision: the same on every machine. Of equal probabilities the lower digit wins. The loss of one
  * network is that of mnist_fast_evaluate; of several, and of a mistake, it is -log(p) of the label's probability p,
- * which counts as FLT_MIN where it is less (a loss of 87.3). On failure *score is zeroed. */
-mnist_fast_status cli_score_make(mnist_fast *const *networks, int network_count, const mnist_fast_images *images,
-                                 struct cli_score *score, mnist_fast_error *error);
+ * which counts as FLT_MIN where it is less (a loss of 87.3). names, of the networks, are for messages; NULL: they have
+ * none. On failure *score is zeroed. */
+mnist_fast_status cli_score_make(mnist_fast *const *networks, const char *const *names, int network_count,
+                                 const mnist_fast_images *images, struct cli_score *score, mnist_fast_error *error);
 void cli_score_free(struct cli_score *score); /* accepts zeroed ones */
 
 /* Wilson's score interval (Wilson 1927, "Probable inference, the law of succession, and statistical inference") at 95%

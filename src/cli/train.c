@@ -333,7 +333,7 @@ static mnist_fast_status evaluate(struct run *run)
     if (!t->options->report)
         return mnist_fast_evaluate(t->network, &t->test, &t->tested, NULL, &run->error);
     struct cli_score score;
-    mnist_fast_status status = cli_score_make(&t->network, 1, &t->test, &score, &run->error);
+    mnist_fast_status status = cli_score_make(&t->network, NULL, 1, &t->test, &score, &run->error);
     if (status)
         return status;
     t->tested = score.metrics;
