@@ -276,6 +276,33 @@ MNIST_FAST_API size_t mnist_fast_get_profile(const mnist_fast *network, mnist_fa
 MNIST_FAST_API mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images,
                                                     uint8_t *digits, float *probabilities, mnist_fast_error *error);
 
+/* A picture of one digit. Grey levels, rows from the top: 0 = black, 255 = white, as a camera sees paper. */
+typedef struct mnist_fast_picture {
+    const uint8_t *grey;
+    int width, height; /* 1 to 65535 */
+    size_t stride;     /* bytes from one row to the next, at least width */
+} mnist_fast_picture;
+
+typedef enum mnist_fast_invert {
+    MNIST_FAST_INVERT_AUTO, /* dark ink when the border is light, light ink when it is dark */
+    MNIST_FAST_INVERT_YES,  /* dark ink on a light ground, which MNIST has the other way round */
+    MNIST_FAST_INVERT_NO    /* light ink on a dark ground */
+} mnist_fast_invert;
+
+/* Makes of a picture the 28 x 28 pixels that a network reads, as MNIST was made: finds the digit, removes the
+ * background, scales the longer side of the ink to 20 pixels, and moves its centre of mass to the middle, where 0 is
+ * background and 255 is ink. The picture should show one digit and nothing else; light that changes over the picture is
+ * evened out, and a pen too thin for MNIST is thickened.
+ *
+ * A 28 x 28 picture with light ink is taken as it is. raw demands that size and takes any such picture as it is (with
+ * MNIST_FAST_INVERT_YES: inverted).
+ *
+ * MNIST_FAST_BAD_DATA: no ink was found, or raw and not 28 x 28. pixels is written on success only. The same picture
+ * gives the same bytes on every machine: integer arithmetic only. Takes about 600 KB of memory meanwhile. */
+MNIST_FAST_API mnist_fast_status mnist_fast_prepare_picture(const mnist_fast_picture *picture, mnist_fast_invert invert,
+                                                            int raw, uint8_t pixels[MNIST_FAST_PIXELS],
+                                                            mnist_fast_error *error);
+
 /* Loss and accuracy over 1 to MNIST_FAST_MAX_IMAGES labelled images. confusion may be NULL; else
  * confusion[true][predicted] counts. */
 MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images,
@@ -290,9 +317,9 @@ MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const 
  * file sizes is an error where SIGXFSZ is ignored; otherwise that signal ends the process. */
 
 /* Read a network from a model, a checkpoint, or a safetensors file of another program: float32 tensors NAME.weight
- * (out, in) and NAME.bias (out) of linear layers, as PyTorch names and shapes them, and no other tensors. Numbers in the
- * names give the order of the layers: 0, 2, 4 or fc1, fc2, fc3; the first (784 inputs) and the last (10 outputs) may
- * have names of any kind. *network is NULL on failure. */
+ * (out, in) and NAME.bias (out) of linear layers, as PyTorch names and shapes them, and no other tensors. Numbers in
+ * the names give the order of the layers: 0, 2, 4 or fc1, fc2, fc3; the first (784 inputs) and the last (10 outputs)
+ * may have names of any kind. *network is NULL on failure. */
 MNIST_FAST_API mnist_fast_status mnist_fast_load(const char *path, const mnist_fast_runtime *runtime,
                                                  mnist_fast **network, mnist_fast_error *error);
 

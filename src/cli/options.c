@@ -19,6 +19,9 @@ enum {
 
 #define FIELD(name) offsetof(struct cli_options, name)
 
+/* In the order of the enumerations of mnist_fast.h. */
+static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL};
+
 const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, ALL, FIELD(threads),
                             "threads to compute with; 0: as many as make sense here"},
@@ -30,7 +33,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                           "model to use, as --save wrote it; evaluate averages several"},
     [CLI_OPTION_MISTAKES] = {"mistakes", 0, CLI_TYPE_INT, "N", 0, INT_MAX, EVALUATE, FIELD(mistakes),
                              "list the N worst mistakes: those with the highest loss"},
-    [CLI_OPTION_CSV] = {"csv", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE, FIELD(csv),
+    [CLI_OPTION_CSV] = {"csv", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE | PREDICT, FIELD(csv),
                         "print CSV: the results, or with --mistakes the list of them"},
     [CLI_OPTION_EPOCHS] = {"epochs", 'e', CLI_TYPE_INT, "N", 0, 1000000, TRAIN, FIELD(epochs),
                            "epochs to train, in all"},
@@ -39,8 +42,8 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_HIDDEN] = {"hidden", 0, CLI_TYPE_LAYERS, "N,N,...", 1, MNIST_FAST_MAX_UNITS, TRAIN,
                            FIELD(config.hidden), "units of each hidden layer"},
     [CLI_OPTION_LR] = {"lr", 0, CLI_TYPE_RATE, "X", 0, 0, TRAIN, FIELD(config.learning_rate), "learning rate of Adam"},
-    [CLI_OPTION_SCHEDULE] = {"schedule", 0, CLI_TYPE_SCHEDULE, "NAME", 0, 0, TRAIN, FIELD(config.schedule),
-                             "learning rate: constant, or cosine, which ends at zero"},
+    [CLI_OPTION_SCHEDULE] = {"schedule", 0, CLI_TYPE_CHOICE, "NAME", 0, 0, TRAIN, FIELD(config.schedule),
+                             "learning rate: constant, or cosine, which ends at zero", schedules},
     [CLI_OPTION_WARMUP] = {"warmup", 0, CLI_TYPE_INT, "N", 0, INT_MAX, TRAIN, FIELD(config.warmup_steps),
                            "steps over which the learning rate first rises"},
     [CLI_OPTION_WEIGHT_DECAY] = {"weight-decay", 0, CLI_TYPE_DECAY, "X", 0, 0, TRAIN, FIELD(config.weight_decay),
@@ -71,10 +74,16 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                            "write a page of HTML on the results"},
     [CLI_OPTION_MIN_ACCURACY] = {"min-accuracy", 0, CLI_TYPE_SHARE, "X", 0, 1, TRAIN | EVALUATE, FIELD(min_accuracy),
                                  "end with status 3 where the test accuracy is lower, from 0 to 1"},
-    [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE, FIELD(json),
+    [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(json),
                          "print one JSON object a line instead of the table"},
     [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE | PREDICT, FIELD(show),
                          "draw the images that are classified, or that --mistakes lists"},
+    [CLI_OPTION_INVERT] = {"invert", 0, CLI_TYPE_CHOICE, "WHEN", 0, 0, PREDICT, FIELD(invert),
+                           "auto: dark ink where the border is light; yes: dark ink; no: light ink", inversions},
+    [CLI_OPTION_RAW] = {"raw", 0, CLI_TYPE_FLAG, NULL, 0, 0, PREDICT, FIELD(raw),
+                        "take 28 x 28 pictures as they are, without cropping and centring"},
+    [CLI_OPTION_DUMP_INPUT] = {"dump-input", 0, CLI_TYPE_TEXT, "FILE", 0, 0, PREDICT, FIELD(dump_input),
+                               "write the 28 x 28 pixels that the network sees, as PGM or .png"},
     [CLI_OPTION_PROFILE] = {"profile", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(profile),
                             "time, share and GFLOP/s of each phase of training"},
     [CLI_OPTION_QUIET] = {"quiet", 'q', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(quiet),
@@ -93,7 +102,7 @@ const char *cli_command_name(enum cli_command command)
 
 const char *cli_schedule_name(mnist_fast_schedule schedule)
 {
-    return schedule == MNIST_FAST_COSINE ? "cosine" : "constant";
+    return schedules[schedule];
 }
 
 /* strtol and strtod skip leading spaces, and strtoull reads "-1" as the largest number: both are refused here. */
@@ -127,14 +136,11 @@ static bool read_double(const char *text, double *value)
     return starts_number(text) && end != text && !*end && isfinite(*value);
 }
 
-static bool read_schedule(const char *text, mnist_fast_schedule *schedule)
+static bool read_choice(const char *text, const char *const *choices, int *value)
 {
-    static const mnist_fast_schedule all[] = {MNIST_FAST_CONSTANT, MNIST_FAST_COSINE};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(text, cli_schedule_name(all[i])) == 0) {
-            *schedule = all[i];
+    for (*value = 0; choices[*value]; ++*value)
+        if (strcmp(text, choices[*value]) == 0)
             return true;
-        }
     return false;
 }
 
@@ -163,7 +169,16 @@ static mnist_fast_status wrong_value(const struct cli_option *option, const char
     case CLI_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
     case CLI_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
     case CLI_TYPE_DECAY: snprintf(expected, sizeof expected, "a number of at least 0"); break;
-    case CLI_TYPE_SCHEDULE: snprintf(expected, sizeof expected, "constant or cosine"); break;
+    case CLI_TYPE_CHOICE:
+        for (int i = 0; option->choices[i]; i++) {
+            const size_t length = strlen(expected);
+            snprintf(expected + length, sizeof expected - length, "%s%s",
+                     i == 0                   ? ""
+                     : option->choices[i + 1] ? ", "
+                                              : " or ",
+                     option->choices[i]);
+        }
+        break;
     case CLI_TYPE_SHARE:
         snprintf(expected, sizeof expected, "a number from 0 to %s1", option->high ? "" : "below ");
         break;
@@ -201,7 +216,7 @@ static mnist_fast_status set_value(const struct cli_option *option, const char *
         break;
     }
     case CLI_TYPE_DECAY: good = read_double(text, field) && *(double *)field >= 0; break;
-    case CLI_TYPE_SCHEDULE: good = read_schedule(text, field); break;
+    case CLI_TYPE_CHOICE: good = read_choice(text, option->choices, field); break;
     case CLI_TYPE_SHARE: {
         double *value = field;
         good = read_double(text, value) && *value >= 0 && (*value < 1 || (option->high && *value <= 1));
@@ -329,8 +344,12 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
     if (options->show && (options->csv || options->json))
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--show has no meaning with --%s",
                         options->csv ? "csv" : "json");
+    if (options->dump_input && options->operand_count > 1)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--dump-input: expected one picture, found %d",
+                        options->operand_count);
     if (options->command == CLI_COMMAND_PREDICT && options->operand_count == 0)
-        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: an image is missing (test:N for test image N)");
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                        "predict: a picture is missing (a file, - for standard input, or test:N for test image N)");
     if (options->command != CLI_COMMAND_PREDICT && options->operand_count > 0)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "'%.80s': %s takes no operand", options->operands[0], name);
     const mnist_fast_config *config = &options->config;
@@ -410,7 +429,7 @@ const char *cli_option_value(const struct cli_option *option, const struct cli_o
     case CLI_TYPE_INT: snprintf(buffer, size, "%d", *(const int *)field); return buffer;
     case CLI_TYPE_SEED: snprintf(buffer, size, "%llu", (unsigned long long)*(const uint64_t *)field); return buffer;
     case CLI_TYPE_RATE: return cli_shortest((double)*(const float *)field, true, buffer, size);
-    case CLI_TYPE_SCHEDULE: return cli_schedule_name(*(const mnist_fast_schedule *)field);
+    case CLI_TYPE_CHOICE: return option->choices[*(const int *)field];
     case CLI_TYPE_DECAY:
     case CLI_TYPE_SHARE: return cli_shortest(*(const double *)field, false, buffer, size);
     case CLI_TYPE_LAYERS: {
@@ -433,13 +452,13 @@ void cli_options_help(FILE *file)
     set_defaults(&defaults);
     fputs("Usage: mnist_fast [train] [OPTION]...\n"
           "       mnist_fast evaluate --model FILE [OPTION]...\n"
-          "       mnist_fast predict --model FILE [OPTION]... test:N...\n"
+          "       mnist_fast predict --model FILE [OPTION]... PICTURE...\n"
           "       mnist_fast info [OPTION]...\n"
           "Train and run a recogniser of handwritten digits.\n"
           "\n"
           "  train     load, split, train, test, then draw and classify one test image\n"
           "  evaluate  accuracy, loss, precision, recall and confusion matrix of the test images\n"
-          "  predict   classify test image N (counted from 0): the digit, then the top three\n"
+          "  predict   classify pictures (PNG, JPEG, PGM, PPM; - is standard input; test:N is test image N, from 0)\n"
           "  info      version, build, CPU, and the choice of instruction set and threads\n",
           file);
     static const struct {

@@ -40,6 +40,9 @@ enum cli_option_id {
     CLI_OPTION_MIN_ACCURACY,
     CLI_OPTION_JSON,
     CLI_OPTION_SHOW,
+    CLI_OPTION_INVERT,
+    CLI_OPTION_RAW,
+    CLI_OPTION_DUMP_INPUT,
     CLI_OPTION_PROFILE,
     CLI_OPTION_QUIET,
     CLI_OPTION_VERBOSE,
@@ -54,7 +57,7 @@ enum cli_option_type {
     CLI_TYPE_SEED,
     CLI_TYPE_RATE,
     CLI_TYPE_DECAY,
-    CLI_TYPE_SCHEDULE,
+    CLI_TYPE_CHOICE,
     CLI_TYPE_SHARE,
     CLI_TYPE_LAYERS,
     CLI_TYPE_TEXT,
@@ -70,6 +73,7 @@ struct cli_option {
     unsigned commands;    /* a bit for each enum cli_command that knows it */
     size_t field;         /* its offset in struct cli_options: of the type that its type says */
     const char *help;
+    const char *const *choices; /* of a CLI_TYPE_CHOICE: the names of 0, 1, ...; NULL last */
 };
 
 /* Indexed by enum cli_option_id, in the order in which --help shows them. A default is what cli_options_parse leaves
@@ -89,11 +93,12 @@ struct cli_options {
     const char *isa;         /* NULL: MNIST_FAST_ISA, else the best */
     const char *data;        /* --data, else MNIST_FAST_DATA; NULL: the default folder */
     struct cli_texts models;
-    const char *save, *resume, *checkpoint, *log, *tensorboard, *report;
+    const char *save, *resume, *checkpoint, *log, *tensorboard, *report, *dump_input;
     int epochs, checkpoint_every, mistakes;
     double min_accuracy;
+    mnist_fast_invert invert;
     mnist_fast_config config;
-    bool force, csv, json, show, profile, quiet, verbose, help, version;
+    bool force, csv, json, raw, show, profile, quiet, verbose, help, version;
     char **operands; /* after the command; pointers into argv */
     int operand_count;
 };
