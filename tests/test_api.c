@@ -216,6 +216,13 @@ START_TEST(null_arguments)
     BAD(mnist_fast_save_checkpoint(NULL, path, 0, error));
     BAD(mnist_fast_save_checkpoint(network, NULL, 0, error));
     BAD(mnist_fast_check_writable(NULL, error));
+    BAD(mnist_fast_write_file(NULL, digits, 1, error));
+    BAD(mnist_fast_write_file(path, NULL, 1, error));
+    int in = 77, out = 77;
+    float value = 77;
+    BAD(mnist_fast_get_layer_shape(NULL, 0, &in, &out, error));
+    BAD(mnist_fast_get_layer(NULL, 0, &value, &value, error));
+    ck_assert(in == 77 && out == 77 && value == 77);
     other = network;
     BAD(mnist_fast_load(NULL, NULL, &other, error));
     ck_assert_ptr_null(other);
@@ -241,6 +248,7 @@ START_TEST(null_arguments)
     ck_assert_ptr_null(mnist_fast_isa(NULL));
     ck_assert_int_eq(mnist_fast_threads(NULL), 0);
     ck_assert_uint_eq(mnist_fast_parameter_count(NULL), 0);
+    ck_assert_int_eq(mnist_fast_layer_count(NULL), 0);
     ck_assert_uint_eq(mnist_fast_weights_crc32(NULL), 0);
     mnist_fast_set_profiling(NULL, 1);
     const size_t phases = mnist_fast_get_profile(network, NULL, 0);

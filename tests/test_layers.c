@@ -1,70 +1,41 @@
 /* The getters of a network's layers, against the file that the network is saved to. */
-#include "mnist_fast.h"
-
+#include "folder.h"
 #include "guarded.h"
-#include "support.h"
+#include "networks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LAYERS = 3 };
 static const int shapes[LAYERS][2] = {{784, 21}, {21, 5}, {5, 10}}; /* in, out */
 
-static mnist_fast *network_new(void)
+/* After one step, for biases other than zero. */
+static mnist_fast *new_network(void)
 {
-    mnist_fast_config config;
-    mnist_fast_default_config(&config, sizeof config);
-    config.hidden_count = LAYERS - 1;
-    for (int i = 0; i < LAYERS - 1; i++)
-        config.hidden[i] = shapes[i][1];
-    config.batch_size = 8;
-    config.validation_fraction = 0;
-    mnist_fast_error error;
-    mnist_fast *network;
-    if (mnist_fast_create(&config, NULL, &network, &error))
-        support_fail("%s", error.text);
-    /* One step, for biases other than zero. */
-    uint8_t pixels[8 * MNIST_FAST_PIXELS], labels[8];
+    static const int hidden[] = {21, 5};
+    const mnist_fast_config config = config_of(8, 0, LAYERS - 1, hidden);
     struct random random = random_from(1, 0, 0, 0);
-    for (size_t i = 0; i < sizeof pixels; i++)
-        pixels[i] = (uint8_t)random_below(&random, 256);
-    for (int i = 0; i < 8; i++)
-        labels[i] = (uint8_t)i;
-    const mnist_fast_images images = {.pixels = pixels, .labels = labels, .count = 8};
-    if (mnist_fast_train(network, &images, 1, NULL, NULL, &error))
-        support_fail("%s", error.text);
+    mnist_fast_images images = images_new(&random, 8);
+    mnist_fast *network = network_new(&config, support_isas[0], 1, false);
+    train(network, &images, 1, NULL, NULL);
+    mnist_fast_free_images(&images);
     return network;
-}
-
-/* The data of a safetensors file: all that comes after its header. */
-static float *read_data(const mnist_fast *network, size_t count)
-{
-    char path[] = "/tmp/mnist_fast_layers_XXXXXX";
-    const int descriptor = mkstemp(path);
-    ck_assert_int_ge(descriptor, 0);
-    close(descriptor);
-    mnist_fast_error error;
-    if (mnist_fast_save(network, path, &error))
-        support_fail("%s", error.text);
-    FILE *file = fopen(path, "rb");
-    uint64_t header;
-    float *data = malloc(count * sizeof *data);
-    ck_assert(file && data && fread(&header, sizeof header, 1, file) == 1);
-    ck_assert(fseek(file, (long)header, SEEK_CUR) == 0 && fread(data, sizeof *data, count, file) == count);
-    ck_assert_int_eq(getc(file), EOF);
-    fclose(file);
-    remove(path);
-    return data;
 }
 
 START_TEST(layers_are_those_of_the_file)
 {
-    mnist_fast *network = network_new();
+    mnist_fast *network = new_network();
     mnist_fast_error error;
     ck_assert_int_eq(mnist_fast_layer_count(network), LAYERS);
-    float *const data = read_data(network, mnist_fast_parameter_count(network)), *next = data;
+    const char *path = in_folder("model");
+    ck_assert_int_eq(mnist_fast_save(network, path, &error), MNIST_FAST_OK);
+    const struct bytes file = file_read(path);
+    const size_t parameters = mnist_fast_parameter_count(network) * sizeof(float);
+    uint64_t header;
+    memcpy(&header, file.data, sizeof header);
+    ck_assert_uint_eq(file.size, sizeof header + header + parameters);
+    const uint8_t *next = file.data + file.size - parameters; /* the tensors, one after another */
     for (int layer = 0; layer < LAYERS; layer++) {
         support_case("layer %d", layer);
         int in, out;
@@ -77,19 +48,21 @@ START_TEST(layers_are_those_of_the_file)
         ck_assert_int_eq(mnist_fast_get_layer(network, layer, weights, NULL, &error), MNIST_FAST_OK);
         ck_assert_int_eq(mnist_fast_get_layer(network, layer, NULL, biases, &error), MNIST_FAST_OK);
         ck_assert_mem_eq(weights, next, size * sizeof *weights);
-        ck_assert_mem_eq(biases, next + size, (size_t)out * sizeof *biases);
+        next += size * sizeof *weights;
+        ck_assert_mem_eq(biases, next, (size_t)out * sizeof *biases);
+        next += (size_t)out * sizeof *biases;
         ck_assert_float_ne(biases[0], 0);
-        next += size + (size_t)out;
         guarded_release();
     }
-    free(data);
+    ck_assert_ptr_eq(next, file.data + file.size);
+    free(file.data);
     mnist_fast_free(network);
 }
 END_TEST
 
 START_TEST(wrong_arguments_are_errors)
 {
-    mnist_fast *network = network_new();
+    mnist_fast *network = new_network();
     mnist_fast_error error;
     ck_assert_int_eq(mnist_fast_layer_count(NULL), 0);
     static const int wrong[] = {-1, LAYERS, 1 << 30};
@@ -112,6 +85,7 @@ int main(void)
     support_begin();
     Suite *suite = suite_create("layers");
     TCase *tcase = tcase_create("layers");
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_add_test(tcase, layers_are_those_of_the_file);
     tcase_add_test(tcase, wrong_arguments_are_errors);
     suite_add_tcase(suite, tcase);

@@ -166,7 +166,7 @@ static const struct {
     {"layers that don't fit",
      "{" ENTRY("0.weight", "[1,784]", "[0,3136]") "," ENTRY("2.weight", "[10,2]", "[3136,3216]") "}", 3216,
      "expected (1 to 16384, 1), found (10, 2)"},
-    {"names of another program", "{" ENTRY("fc1.weight", "[1,784]", "[0,3136]") "}", 3136, "0 layers"},
+    {"names of another program", "{" ENTRY("fc1.weight", "[1,784]", "[0,3136]") "}", 3136, "found 1 layers with 1"},
     {"too wide", "{" ENTRY("0.weight", "[16385,784]", "[0,51383360]") "}", 51383360, "found (16385, 784)"},
     {"newer", "{\"__metadata__\":{\"mnist_fast\":\"2\"}}", 0, "written by a newer mnist_fast"},
     {"much newer", "{\"__metadata__\":{\"mnist_fast\":\"18446744073709551615\"}}", 0, "newer"},

@@ -320,6 +320,33 @@ START_TEST(long_path_keeps_the_reason)
 }
 END_TEST
 
+/* A file of any kind, written as models are. */
+START_TEST(other_files_are_written_alike)
+{
+    static const char text[] = "one\0two\n";
+    support_case("new");
+    ck_assert_int_eq(mnist_fast_write_file(model_path, text, sizeof text, &model_error), MNIST_FAST_OK);
+    ck_assert_str_eq(calls.order, "wsrs");
+    file_expect(model_path, (struct bytes){(uint8_t *)text, sizeof text});
+    support_case("failing over an old one");
+    calls.failing_write = calls.writes + 1;
+    ck_assert_int_eq(mnist_fast_write_file(model_path, "other", 5, &model_error), MNIST_FAST_BAD_FILE);
+    expect_message(model_path, "No space left on device); free some space");
+    calls.failing_write = 0;
+    file_expect(model_path, (struct bytes){(uint8_t *)text, sizeof text});
+    ck_assert_int_eq(mnist_fast_write_file(folder, "other", 5, &model_error), MNIST_FAST_BAD_FILE);
+    expect_message(folder, "found a folder");
+    support_case("interrupted and short writes");
+    calls.stutter = true;
+    ck_assert_int_eq(mnist_fast_write_file(model_path, "other text", 10, &model_error), MNIST_FAST_OK);
+    file_expect(model_path, (struct bytes){(uint8_t *)"other text", 10});
+    support_case("nothing");
+    ck_assert_int_eq(mnist_fast_write_file(model_path, NULL, 0, &model_error), MNIST_FAST_OK);
+    file_expect(model_path, (struct bytes){(uint8_t *)"", 0});
+    ck_assert_int_eq(names_in(folder), 1);
+}
+END_TEST
+
 /* A kill at any instant leaves the old file or the new one. */
 START_TEST(killed_save_leaves_a_whole_file)
 {
@@ -398,6 +425,7 @@ int main(void)
     else
         printf("SKIP: only root can write another user's file\n");
     tcase_add_test(saving, long_path_keeps_the_reason);
+    tcase_add_test(saving, other_files_are_written_alike);
     tcase_add_test(saving, killed_save_leaves_a_whole_file);
     tcase_add_test(saving, savers_do_not_meet);
     suite_add_tcase(suite, saving);
