@@ -2,6 +2,7 @@
 #include <mnist_fast.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { COUNT = 200 };
 
@@ -24,9 +25,16 @@ int main(void)
     config.batch_size = 20;
     config.learning_rate = 0.01f;
 
+    mnist_fast_runtime runtime = MNIST_FAST_RUNTIME_INIT;
+    runtime.threads = 2;
+
     mnist_fast *network;
     mnist_fast_error error;
-    if (mnist_fast_create(&config, NULL, &network, &error) != MNIST_FAST_OK ||
+    if (strcmp(mnist_fast_version(), MNIST_FAST_VERSION) != 0) {
+        fprintf(stderr, "installed: header %s, library %s\n", MNIST_FAST_VERSION, mnist_fast_version());
+        return EXIT_FAILURE;
+    }
+    if (mnist_fast_create(&config, &runtime, &network, &error) != MNIST_FAST_OK ||
         mnist_fast_train(network, &images, 20, NULL, NULL, &error) != MNIST_FAST_OK ||
         mnist_fast_predict(network, &images, digits, NULL, &error) != MNIST_FAST_OK) {
         fprintf(stderr, "installed: %s\n", error.text);

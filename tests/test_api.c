@@ -245,6 +245,8 @@ START_TEST(null_arguments)
     const mnist_fast_position position = mnist_fast_get_position(NULL);
     ck_assert(position.epoch == 0 && position.batch == 0 && position.step == 0);
     mnist_fast_restart_epoch(NULL);
+    ck_assert_int_eq(mnist_fast_best_epoch(NULL, NULL), 0);
+    ck_assert_int_eq(mnist_fast_best_epoch(network, NULL), 0);
     ck_assert_ptr_null(mnist_fast_isa(NULL));
     ck_assert_int_eq(mnist_fast_threads(NULL), 0);
     ck_assert_uint_eq(mnist_fast_parameter_count(NULL), 0);
