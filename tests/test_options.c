@@ -171,6 +171,8 @@ START_TEST(ranges)
         if (option->type != CLI_TYPE_INT)
             continue;
         const char *extra = i == CLI_OPTION_CHECKPOINT_EVERY ? "--checkpoint=x" : "--quiet";
+        const char *more = i == CLI_OPTION_MISTAKES ? "--model=x" : "--quiet";
+        const char *command = i == CLI_OPTION_MISTAKES ? "evaluate" : "train";
         const long long tries[] = {
             option->low, option->high,   (long long)option->low - 1, (long long)option->high + 1, LLONG_MIN,
             LLONG_MAX,   (1LL << 32) + 1};
@@ -180,10 +182,10 @@ START_TEST(ranges)
             snprintf(range, sizeof range, "--%s: expected a whole number from %d to %d, found '%lld'", option->name,
                      option->low, option->high, tries[j]);
             if (tries[j] < option->low || tries[j] > option->high) {
-                BAD(range, word, extra);
+                BAD(range, command, word, extra, more);
                 continue;
             }
-            GOOD(word, extra);
+            GOOD(command, word, extra, more);
             if (*(const int *)((const char *)&options + option->field) != tries[j])
                 support_fail("another value was taken");
         }
@@ -204,7 +206,7 @@ START_TEST(ranges)
             char word[80], says[80];
             snprintf(word, sizeof word, "--%s=%s", option->name, wrong[j]);
             snprintf(says, sizeof says, "found '%s'", wrong[j]);
-            BAD(says, word, extra);
+            BAD(says, command, word, extra, more);
         }
     }
 }
@@ -256,7 +258,12 @@ START_TEST(wrong_usage)
     BAD("--data has no meaning for info", "info", "--data", "x");
     BAD("--force has no meaning without --resume", "--force");
     BAD("--checkpoint-every has no meaning without --checkpoint", "--checkpoint-every", "2");
-    BAD("--report", "--report", "x");
+    BAD("--mistakes has no meaning for train", "--mistakes", "2");
+    BAD("--csv and --json exclude each other", "evaluate", "--model", "m", "--csv", "--json");
+    BAD("--show has no meaning without --mistakes", "evaluate", "--model", "m", "--show");
+    BAD("expected one --model FILE, found 2", "predict", "--model", "m", "-m", "n", "test:1");
+    BAD("--min-accuracy: expected a number from 0 to 1, found '1.1'", "--min-accuracy", "1.1");
+    BAD("--validation: expected a number from 0 to below 1, found '1'", "--validation", "1");
 }
 END_TEST
 
@@ -269,7 +276,12 @@ START_TEST(commands_and_operands)
     ck_assert_int_eq(options.threads, 2);
     GOOD("evaluate", "--model=m");
     ck_assert_int_eq(options.command, CLI_COMMAND_EVALUATE);
-    ck_assert_str_eq(options.model, "m");
+    ck_assert_int_eq(options.models.count, 1);
+    ck_assert_str_eq(options.models.text[0], "m");
+    GOOD("evaluate", "--model=m", "--json", "--model", "n", "--min-accuracy", "1", "--mistakes=7");
+    ck_assert_int_eq(options.models.count, 2);
+    ck_assert_str_eq(options.models.text[1], "n");
+    ck_assert(options.min_accuracy == 1 && options.mistakes == 7 && options.json);
     for (int strict = 0; strict < 2; strict++) {
         GOOD("-q", "predict", "test:1", "--model", "m", "test:2", "--show", "--", "--json", "-");
         ck_assert_int_eq(options.command, CLI_COMMAND_PREDICT);
@@ -352,7 +364,8 @@ static const struct {
     {CLI_OPTION_BATCH, "1000"},         {CLI_OPTION_HIDDEN, "500,500,500"},
     {CLI_OPTION_LR, "0.001"},           {CLI_OPTION_SEED, "1"},
     {CLI_OPTION_VALIDATION, "0.1"},     {CLI_OPTION_SHUFFLE_BUFFER, "10000"},
-    {CLI_OPTION_CHECKPOINT_EVERY, "1"},
+    {CLI_OPTION_CHECKPOINT_EVERY, "1"}, {CLI_OPTION_MISTAKES, "0"},
+    {CLI_OPTION_MIN_ACCURACY, "0"},
 };
 
 static const char *shown_default(int id)

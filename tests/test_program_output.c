@@ -247,46 +247,6 @@ START_TEST(narrow_terminal)
 }
 END_TEST
 
-START_TEST(log_file)
-{
-    const char *log = in_folder("log.csv"), *checkpoint = in_folder("log.checkpoint");
-    struct result result = RUN(USUAL, "--log", log, "--checkpoint", checkpoint);
-    expect_code(result, 0);
-    release(&result);
-    result = RUN(USUAL, "--epochs", "4", "--log", log, "--resume", checkpoint); /* appended */
-    expect_code(result, 0);
-    release(&result);
-    char *text = file_read_text(log), *line = strchr(text, '\n') + 1;
-    static const char header[] =
-        "epoch,seconds,train_loss,train_accuracy,validation_loss,validation_accuracy,images_per_second\n";
-    ck_assert(strncmp(text, header, strlen(header)) == 0);
-    ck_assert_int_eq(count_lines(text), 5);
-    for (int i = 1; i <= 4; i++, line = strchr(line, '\n') + 1) {
-        int epoch;
-        double numbers[6];
-        ck_assert_msg(sscanf(line, "%d,%lf,%lf,%lf,%lf,%lf,%lf\n", &epoch, &numbers[0], &numbers[1], &numbers[2],
-                             &numbers[3], &numbers[4], &numbers[5]) == 7 &&
-                          epoch == i,
-                      "line %d: %.80s", i, line);
-    }
-    free(text);
-    result = RUN(USUAL, "--log", log, "--validation", "0"); /* begun anew */
-    expect_code(result, 0);
-    release(&result);
-    text = file_read_text(log);
-    ck_assert_int_eq(count_lines(text), 4);
-    expect_says(text, ",,,");
-    free(text);
-    result = RUN(USUAL, "--log", "/dev/full");
-    expect_error(result, 1, "/dev/full: could not be written");
-    release(&result);
-    result = RUN(USUAL, "--log", in_folder("nowhere/log"));
-    expect_error(result, 1, "nowhere/log: could not be opened");
-    ck_assert_str_eq(result.out, "");
-    release(&result);
-}
-END_TEST
-
 /* A reader that has gone, as of `| head -1`, is no error to tell: the program ends as if SIGPIPE had ended it. */
 static void expect_lost_output(struct result result)
 {
@@ -362,7 +322,6 @@ int main(void)
     tcase_add_test(tcase, warnings);
     tcase_add_test(tcase, terminal);
     tcase_add_test(tcase, narrow_terminal);
-    tcase_add_test(tcase, log_file);
     tcase_add_test(tcase, broken_output);
     tcase_add_test(tcase, closed_streams);
     return program_end();

@@ -5,7 +5,6 @@
 #include "html.h"
 #include "profile.h"
 #include "program.h"
-#include "report_facts.h"
 #include "session.h"
 #include "signals.h"
 #include "svg.h"
