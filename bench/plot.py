@@ -204,35 +204,66 @@ def scaling(limit, out):
     p.write(out, "scaling.svg")
 
 
-def peers(path, out):
-    with open(path, encoding="utf-8") as file:
-        results = json.load(file)["results"]
-    most = max(int(name.split("threads:")[1]) for name in results)
-    groups = []
-    for what, row in results.items():
-        if what.endswith(f"threads:{most}"):
-            middle = {k: statistics.median(v) for k, v in row.items() if not k.endswith(", accuracy")}
-            groups.append((what, middle))
-    groups.sort(key=lambda group: not group[0].startswith("training"))
-    bars = sum(len(row) for _, row in groups)
-    p = Picture(820, 84 + 26 * bars + 44 * len(groups), "Against others",
-                f"one run, in turn, {most} thread{'s' if most > 1 else ''}; medians")
-    y, at, wide = 84, 270, 380
-    for what, row in groups:
-        training = what.startswith("training")
-        shape = dict(part.split(":") for part in what.split("/") if ":" in part)
-        p.text(24, y + 8, "training, 5 epochs: seconds, shorter is better" if training else
-               f"matrix product {shape['m']} × {shape['k']} × {shape['n']}: GFLOP/s, longer is better", "strong")
-        y += 20
+# What bench-peers measures, in the order of the picture: title, unit, decimals.
+COMPARED = {
+    "training": ("training, {epochs} epochs with validation, data in memory: shorter is better", "s", 2),
+    "whole process": ("whole process, from its start to the tested model: shorter is better", "s", 2),
+    "peak memory": ("peak memory of the process: shorter is better", "MB", 0),
+    "sgemm": ("matrix product {m} × {k} × {n}: longer is better", "GFLOP/s", 1),
+}
+
+
+class Compared:
+    """The medians of bench-peers by what was measured, threads and name."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+        self.context, self.results = report["context"], report["results"]
+        self.threads = sorted({int(what.split("threads:")[1]) for what in self.results})
+
+    def rows(self, kind, threads):
+        """(the shape, name -> median) of each row of this kind."""
+        for what, row in self.results.items():
+            parts = what.split("/")
+            if parts[0] == kind and parts[-1] == f"threads:{threads}":
+                yield (dict(part.split(":") for part in parts[1:-1]),
+                       {name: statistics.median(values) for name, values in row.items()})
+
+    def ratios(self, kind, threads):
+        """Of the fastest peer: its name, and its values over ours turn by turn."""
+        for _, row in self.rows(kind, threads):
+            peers = {name: value for name, value in row.items() if name != "mnist_fast"}
+            if peers:
+                fastest = min(peers, key=peers.get)
+                values = self.results[f"{kind}/threads:{threads}"]
+                return fastest, [theirs / ours for theirs, ours in zip(values[fastest], values["mnist_fast"])]
+        return None, []
+
+
+def peers(compared, out):
+    groups = [(kind, threads, shape, row) for kind in COMPARED
+              for threads in (compared.threads if kind == "training" else compared.threads[-1:])
+              for shape, row in compared.rows(kind, threads)]
+    context, most = compared.context, compared.threads[-1]
+    p = Picture(820, 110 + sum(22 * len(row) + 44 for *_, row in groups), "Against others",
+                f"{context['cpu']}, {context['cpus']} processors; medians of {context['repeat']} turns in one run")
+    versions = [f"{name} {version}" for name, version in context["versions"].items()
+                if name in ("PyTorch", "Keras", "JAX")]
+    p.text(24, 72, ", ".join(versions).replace("Keras 2", "TensorFlow 2"), "small")
+    y, at, wide = 102, 240, 400
+    for kind, threads, shape, row in groups:
+        title, unit, decimals = COMPARED[kind]
+        p.text(24, y + 8, title.format(**shape, **context) + f" · {threads} thread{'s' if threads > 1 else ''}", "strong")
+        y += 18
         largest = max(row.values())
         for name, value in row.items():
-            ratio = value / row["mnist_fast"]
-            p.text(at - 10, y + 14, name, "end small" + (" strong" if name == "mnist_fast" else ""))
-            p.bar(at, y + 2, value / largest * wide, 16, "a" if name == "mnist_fast" else "c")
-            p.text(at + value / largest * wide + 10, y + 14, f"{value:.2f} s · {ratio:.2f}×" if training else
-                   f"{value:.1f} · {ratio:.2f}×", "small")
-            y += 26
-        y += 24
+            p.text(at - 10, y + 13, name, "end small" + (" strong" if name == "mnist_fast" else ""))
+            p.bar(at, y + 2, value / largest * wide, 14, "a" if name == "mnist_fast" else "c")
+            p.text(at + value / largest * wide + 10, y + 13,
+                   f"{value:.{decimals}f} {unit} · {value / row['mnist_fast']:.2f}×", "small")
+            y += 22
+        y += 26
     p.write(out, "peers.svg")
 
 
@@ -244,7 +275,7 @@ WHAT = {
 }
 
 
-def figures(limit, path):
+def figures(limit, compared):
     """The lines of the table in Markdown: what, where, must, goal, median, range."""
     context = limit.context
     busy = f" **The machine was busy (load {context['load']:.1f}).**" if context["load"] > 0.5 else ""
@@ -257,13 +288,10 @@ def figures(limit, path):
         isa = next((part for part in parts if part in ("avx512", "avx2", "neon")), limit.isa)
         threads = next((part.split(":")[1] for part in parts if part.startswith("threads:")), 2)
         lines.append(table_row(what, isa, threads, m["must"], m["goal"], m["values"]))
-    if path and os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            row = json.load(file)["results"].get("training/threads:2", {})
-        for name, seconds in row.items():
-            if name.startswith("PyTorch") and not name.endswith(", accuracy"):
-                ratios = [theirs / ours for theirs, ours in zip(seconds, row["mnist_fast"])]
-                lines.append(table_row(f"{name}: its time over ours", limit.isa, 2, 1.7, 2.1, ratios))
+    for kind, must, goal in (("training", 1.3, 1.7), ("whole process", 5, 10)) if compared else ():
+        fastest, ratios = compared.ratios(kind, 2)
+        if fastest:
+            lines.append(table_row(f"{kind}, the fastest peer ({fastest}) over ours", limit.isa, 2, must, goal, ratios))
     return lines
 
 
@@ -290,6 +318,7 @@ def main():
     parser.add_argument("--peers", help="JSON of make bench-peers")
     parser.add_argument("--out", default="docs", help="folder of the pictures")
     args = parser.parse_args()
+    compared = Compared(args.peers) if args.peers and os.path.exists(args.peers) else None
     if args.limit and os.path.exists(args.limit):
         limit = Limit(args.limit)
         roofline(limit, args.out)
@@ -297,9 +326,9 @@ def main():
         scaling(limit, args.out)
         page = os.path.join(args.out, "performance.md")
         if os.path.exists(page):
-            replace_figures(page, figures(limit, args.peers))
-    if args.peers and os.path.exists(args.peers):
-        peers(args.peers, args.out)
+            replace_figures(page, figures(limit, compared))
+    if compared:
+        peers(compared, args.out)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What a training is worth: test accuracy and loss over several seeds, ours beside PyTorch's on the same network.
 
-    build/peers-venv/pytorch/bin/python bench/peers/quality.py [--seeds 10] [--threads N] [--program ./mnist_fast] [--data data]
+    build/peers-venv/pytorch/bin/python bench/peers/quality.py [--seeds 10] [--threads N] [--data data]
 
 Both train 784-500-500-500-10 with Adam (learning rate 0.001, epsilon 1e-7), batches of 1000, 5 epochs, Glorot uniform
-weights, zero biases, and a tenth of the training images held out. The same seed does not mean the same numbers, so only
-mean and spread can be compared. Exit status 1 when ours is worse than PyTorch's mean by more than 0.1 points of accuracy
-or 0.004 of loss."""
+weights, zero biases, and a tenth of the training images held out. The same seed does not mean the same numbers, so
+only mean and spread can be compared. Exit status 1 when ours is worse than PyTorch's mean by more than 0.1 points of
+accuracy or 0.004 of loss."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
 try:
     import common
     import train_pytorch
