@@ -272,6 +272,8 @@ START_TEST(default_config)
     ck_assert(config.batch_size == 1000 && config.shuffle_buffer == 10000 && config.seed == 1);
     ck_assert(config.learning_rate == 1e-3f && config.beta1 == 0.9f && config.beta2 == 0.999f);
     ck_assert(config.epsilon == 1e-7f && config.validation_fraction == 0.1);
+    ck_assert(config.weight_decay == 0 && config.patience == 0 && config.schedule == MNIST_FAST_CONSTANT);
+    ck_assert(config.schedule_epochs == 0 && config.warmup_steps == 0);
 }
 END_TEST
 
@@ -300,8 +302,13 @@ START_TEST(config_ranges)
         MEMBER(learning_rate, float, 0, -0.0f, -1, NAN, INFINITY),
         MEMBER(beta1, float, 1, -0.1f, 2, NAN, INFINITY),
         MEMBER(beta2, float, 1, -0.1f, 2, NAN, INFINITY),
-        MEMBER(epsilon, float, -1, NAN, INFINITY),
+        MEMBER(epsilon, float, 0, -0.0f, -1, NAN, INFINITY),
         MEMBER(validation_fraction, double, 1, -0.1, 2, NAN, INFINITY),
+        MEMBER(weight_decay, double, -0.1, NAN, INFINITY),
+        MEMBER(patience, int, -1, INT_MIN),
+        MEMBER(schedule, int, -1, 2, MNIST_FAST_COSINE), /* a cosine of no epochs */
+        MEMBER(schedule_epochs, int, -1, INT_MIN),
+        MEMBER(warmup_steps, int, -1, INT_MIN),
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         for (size_t k = 0; k < wrong[i].count; k++) {
@@ -327,6 +334,12 @@ START_TEST(config_ranges)
     config.beta2 = 0;
     config.validation_fraction = nextafter(1, 0);
     config.seed = UINT64_MAX;
+    config.epsilon = 0x1p-149f;
+    config.weight_decay = 1e300;
+    config.patience = INT_MAX;
+    config.schedule = MNIST_FAST_COSINE;
+    config.schedule_epochs = INT_MAX;
+    config.warmup_steps = INT_MAX;
     mnist_fast_error error;
     ck_assert_int_eq(mnist_fast_set_config(network, &config, &error), MNIST_FAST_OK);
     mnist_fast_config found;

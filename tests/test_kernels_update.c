@@ -62,6 +62,8 @@ static struct mf_adam some_adam(struct random *random)
         adam.beta1 = 0.0f;
         adam.gain1 = 1.0f;
     }
+    if (random_below(random, 2))
+        adam.keep = 1.0f - 0.1f * fabsf(random_real(random));
     return adam;
 }
 

@@ -168,7 +168,7 @@ static const struct {
      "expected (1 to 16384, 1), found (10, 2)"},
     {"names of another program", "{" ENTRY("fc1.weight", "[1,784]", "[0,3136]") "}", 3136, "found 1 layers with 1"},
     {"too wide", "{" ENTRY("0.weight", "[16385,784]", "[0,51383360]") "}", 51383360, "found (16385, 784)"},
-    {"newer", "{\"__metadata__\":{\"mnist_fast\":\"2\"}}", 0, "written by a newer mnist_fast"},
+    {"newer", "{\"__metadata__\":{\"mnist_fast\":\"3\"}}", 0, "written by a newer mnist_fast"},
     {"much newer", "{\"__metadata__\":{\"mnist_fast\":\"18446744073709551615\"}}", 0, "newer"},
     {"version 0", "{\"__metadata__\":{\"mnist_fast\":\"0\"}}", 0, "damaged"},
     {"version in words", "{\"__metadata__\":{\"mnist_fast\":\"one\"}}", 0, "damaged"},

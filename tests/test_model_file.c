@@ -79,7 +79,7 @@ START_TEST(checkpoint_comes_back)
         .learning_rate = (float)fmax(reals[_i], FLT_MIN) * 1.5f,
         .beta1 = (float)fmin(reals[_i], 0.99),
         .beta2 = nextafterf(1, 0),
-        .epsilon = (float)reals[_i], /* or 0 */
+        .epsilon = fmaxf((float)reals[_i], 0x1p-149f),
         .validation_fraction = reals[_i],
         .shuffle_buffer = INT32_MAX,
         .seed = UINT64_MAX,

@@ -365,7 +365,9 @@ static const struct {
     {CLI_OPTION_LR, "0.001"},           {CLI_OPTION_SEED, "1"},
     {CLI_OPTION_VALIDATION, "0.1"},     {CLI_OPTION_SHUFFLE_BUFFER, "10000"},
     {CLI_OPTION_CHECKPOINT_EVERY, "1"}, {CLI_OPTION_MISTAKES, "0"},
-    {CLI_OPTION_MIN_ACCURACY, "0"},
+    {CLI_OPTION_MIN_ACCURACY, "0"},     {CLI_OPTION_SCHEDULE, "constant"},
+    {CLI_OPTION_WARMUP, "0"},           {CLI_OPTION_WEIGHT_DECAY, "0"},
+    {CLI_OPTION_PATIENCE, "0"},         {CLI_OPTION_INVERT, "auto"},
 };
 
 static const char *shown_default(int id)
