@@ -225,8 +225,29 @@ START_TEST(reals_and_seed)
     static const char *const seeds[] = {"text", "-1", "", "1.5", "18446744073709551616", " 1", "1x", "0x1"};
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         BAD("--seed: expected a whole number from 0 to 18446744073709551615", "--seed", seeds[i]);
-    GOOD("--validation", "0.999", "--lr", ".5");
+    static const char *const decays[] = {"nan", "inf", "-1", "-1e-300", "", "abc", "0.1x", "1e400", " 0.1", "0,1"};
+    for (size_t i = 0; i < sizeof decays / sizeof *decays; i++)
+        BAD("--weight-decay: expected a number of at least 0", "--weight-decay", decays[i]);
+    GOOD("--validation", "0.999", "--lr", ".5", "--weight-decay", "1e-4");
+    ck_assert(options.config.weight_decay == 1e-4);
     ck_assert(options.config.validation_fraction == 0.999 && options.config.learning_rate == 0.5f);
+}
+END_TEST
+
+START_TEST(schedule)
+{
+    static const char *const wrong[] = {"", "cosin", "cosine ", "Cosine", "0", "1", "linear"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        BAD("--schedule: expected constant or cosine", "--schedule", wrong[i]);
+    GOOD("--schedule", "cosine");
+    ck_assert(options.config.schedule == MNIST_FAST_COSINE && options.config.schedule_epochs == 5);
+    GOOD("--epochs", "7", "--schedule", "cosine", "--warmup", "3");
+    ck_assert(options.config.schedule_epochs == 7 && options.config.warmup_steps == 3);
+    GOOD("--schedule", "constant");
+    ck_assert(options.config.schedule == MNIST_FAST_CONSTANT && options.config.schedule_epochs == 0);
+    BAD("--schedule cosine: --epochs must be at least 1", "--schedule", "cosine", "--epochs", "0");
+    BAD("--patience has no meaning without images to validate on", "--patience", "3", "--validation", "0");
+    GOOD("--patience", "0", "--validation", "0");
 }
 END_TEST
 
@@ -430,6 +451,7 @@ int main(void)
     tcase_add_test(tcase, hidden);
     tcase_add_test(tcase, ranges);
     tcase_add_test(tcase, reals_and_seed);
+    tcase_add_test(tcase, schedule);
     tcase_add_test(tcase, wrong_usage);
     tcase_add_test(tcase, commands_and_operands);
     tcase_add_test(tcase, help_and_version_come_first);

@@ -247,7 +247,9 @@ static void warn(const struct run *run)
     if (t->train_count < (size_t)t->config.batch_size)
         cli_message("warning: %zu images to train on are fewer than a batch of %d", t->train_count,
                     t->config.batch_size);
-    if (t->options->resume && epoch >= t->epochs)
+    if (t->options->resume && epoch >= t->epochs && t->config.schedule == MNIST_FAST_COSINE)
+        cli_message("note: %s: has all %d epochs of its schedule behind it already", t->options->resume, t->epochs);
+    else if (t->options->resume && epoch >= t->epochs)
         cli_message("note: %s: has %d epochs behind it already; --epochs %d trains on", t->options->resume, epoch,
                     epoch + 1);
 }
@@ -288,6 +290,7 @@ static int train(struct run *run)
     struct cli_training *t = &run->training;
     const struct cli_options *options = t->options;
     mnist_fast_error error;
+    const int before = mnist_fast_get_position(t->network).epoch;
     const mnist_fast_status status = mnist_fast_train(t->network, &t->train, t->epochs, on_progress, run, &error);
     cli_progress_clear(&run->bar);
     if (run->status)
@@ -300,6 +303,9 @@ static int train(struct run *run)
             cli_message("note: %s: holds epoch %d", options->checkpoint, run->checkpoint_epoch);
         return CLI_FAILED;
     }
+    if (options->resume && before < t->epochs && mnist_fast_get_position(t->network).epoch == before)
+        cli_message("note: %s: its patience had ended already; a larger --patience with --force trains on",
+                    options->resume);
     if (options->save && save_model(run))
         return cli_failed(&run->error);
     return cli_caught_signal() ? stopped(run) : CLI_DONE; /* a signal after the last batch */

@@ -92,7 +92,7 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
 #pragma omp parallel num_threads(threads) firstprivate(untimed) reduction(&& : finite)
         finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(),
                                    omp_get_num_threads(), &untimed);
-    return finite ? MNIST_FAST_OK : not_finite("probabilities are", error);
+    return finite ? MNIST_FAST_OK : not_finite("the probabilities are", error);
 }
 
 mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images, uint8_t *digits,
