@@ -220,17 +220,18 @@ START_TEST(diverged_training_writes_nothing)
 {
     static const char *const ways[][3] = {
         {"1000", "3e38", "the weights or moments are not finite: epoch 1, batch 1, learning rate 3e+38"},
-        {"1000", "1e18", "the weights or moments are not finite: epoch 2, batch 1,"},
+        {"1000", "1e22", "the validation loss is not finite: epoch 1, batch 1,"},
+        {"50", "1e7", "the weights or moments are not finite: epoch 1, batch 2,"}, /* a second moment */
         {"50", "1e30", "the loss is not finite: epoch 1, batch 2,"},
     };
     const char *model = in_folder("good"), *checkpoint = in_folder("good.ckpt");
-    weights_of(RUN("--hidden", "16", "--epochs", "1", "--save", model, "--checkpoint", checkpoint));
+    weights_of(RUN("--hidden", "32,16,16", "--epochs", "1", "--save", model, "--checkpoint", checkpoint));
     const struct bytes good = file_read(model), resumable = file_read(checkpoint);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         for (int quiet = 0; quiet < 2; quiet++) {
             support_case("batches of %s, learning rate %s", ways[i][0], ways[i][1]);
-            struct result result = RUN("--hidden", "16", "--batch", ways[i][0], "--epochs", "9", "--lr", ways[i][1],
-                                       "--save", model, quiet ? "--quiet" : "--json");
+            struct result result = RUN("--hidden", "32,16,16", "--batch", ways[i][0], "--epochs", "9", "--lr",
+                                       ways[i][1], "--save", model, quiet ? "--quiet" : "--json");
             expect_code(result, 1);
             expect_says(result.err, ways[i][2]);
             ck_assert_ptr_null(strstr(result.out, "nan"));

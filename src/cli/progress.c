@@ -66,7 +66,7 @@ void cli_progress_show(struct cli_progress_bar *bar, const mnist_fast_progress *
     fit(name, &room);
     fit(left, &room);
     int cells = 0;
-    if (room >= MARGIN + NARROWEST) {
+    if (*name && room >= MARGIN + NARROWEST) {
         room -= MARGIN + NARROWEST;
         fit(speed, &room);
         cells = NARROWEST + room < WIDEST ? NARROWEST + room : WIDEST;
