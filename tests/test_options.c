@@ -272,7 +272,7 @@ START_TEST(wrong_usage)
     BAD("'x': info takes no operand", "info", "x");
     BAD("evaluate: --model FILE is missing", "evaluate");
     BAD("predict: --model FILE is missing", "predict", "test:1");
-    BAD("predict: an image is missing", "predict", "--model", "m");
+    BAD("predict: a picture is missing", "predict", "--model", "m");
     BAD("--epochs has no meaning for evaluate", "evaluate", "--model", "m", "--epochs", "3");
     BAD("--model has no meaning for train", "--model", "m");
     BAD("--show has no meaning for train", "--show");

@@ -73,7 +73,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_REPORT] = {"report", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN | EVALUATE, FIELD(report),
                            "write a page of HTML on the results"},
     [CLI_OPTION_MIN_ACCURACY] = {"min-accuracy", 0, CLI_TYPE_SHARE, "X", 0, 1, TRAIN | EVALUATE, FIELD(min_accuracy),
-                                 "end with status 3 where the test accuracy is lower, from 0 to 1"},
+                                 "exit with 3 where the test accuracy (0 to 1) is lower"},
     [CLI_OPTION_JSON] = {"json", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(json),
                          "print one JSON object a line instead of the table"},
     [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE | PREDICT, FIELD(show),
@@ -458,7 +458,8 @@ void cli_options_help(FILE *file)
           "\n"
           "  train     load, split, train, test, then draw and classify one test image\n"
           "  evaluate  accuracy, loss, precision, recall and confusion matrix of the test images\n"
-          "  predict   classify pictures (PNG, JPEG, PGM, PPM; - is standard input; test:N is test image N, from 0)\n"
+          "  predict   classify pictures: PNG, JPEG, PGM or PPM files, - for standard input, test:N for test\n"
+          "            image N (counted from 0); the digit first, then the top three\n"
           "  info      version, build, CPU, and the choice of instruction set and threads\n",
           file);
     static const struct {

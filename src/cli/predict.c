@@ -132,9 +132,10 @@ static mnist_fast_status predict_one(mnist_fast *network, const struct cli_optio
     if (status)
         return status;
     const mnist_fast_images image = {.pixels = prediction.pixels, .count = 1};
-    status = mnist_fast_predict(network, &image, &prediction.digit, prediction.probabilities, error);
+    mnist_fast_error reason;
+    status = mnist_fast_predict(network, &image, &prediction.digit, prediction.probabilities, &reason);
     if (status)
-        return status;
+        return cli_fail(error, status, "%s: %s", options->models.text[0], reason.text);
     if (options->json)
         print_json(&prediction);
     else if (options->csv)
