@@ -31,7 +31,7 @@ static void describe_left(double seconds, char *text, size_t size)
 {
     const long whole = seconds < 359999 ? (long)seconds : 359999; /* 99:59:59 */
     if (whole < 3600)
-        snprintf(text, size, "  %2ld:%02ld left", whole / 60, whole % 60);
+        snprintf(text, size, "  %ld:%02ld left", whole / 60, whole % 60);
     else
         snprintf(text, size, "  %ld:%02ld:%02ld left", whole / 3600, whole / 60 % 60, whole % 60);
 }
