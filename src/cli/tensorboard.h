@@ -13,7 +13,8 @@ struct cli_tensorboard {
     FILE *train, *validation; /* validation is NULL where nothing is held out */
 };
 
-/* Creates the folders that are missing, and a new file in each. On failure *board is zeroed. */
+/* Creates the folder and the two within it, where they are missing, and a new file in each. On failure *board is
+ * zeroed. */
 mnist_fast_status cli_tensorboard_open(const char *folder, bool validation, struct cli_tensorboard *board,
                                        mnist_fast_error *error);
 /* The events of an epoch. Like closing, it returns whether all was written. */
