@@ -79,7 +79,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_SHOW] = {"show", 0, CLI_TYPE_FLAG, NULL, 0, 0, EVALUATE | PREDICT, FIELD(show),
                          "draw the images that are classified, or that --mistakes lists"},
     [CLI_OPTION_INVERT] = {"invert", 0, CLI_TYPE_CHOICE, "WHEN", 0, 0, PREDICT, FIELD(invert),
-                           "dark ink on a light ground: auto (by the border), yes or no", inversions},
+                           "dark ink on light paper: auto, yes or no", inversions},
     [CLI_OPTION_RAW] = {"raw", 0, CLI_TYPE_FLAG, NULL, 0, 0, PREDICT, FIELD(raw),
                         "take 28 x 28 pictures as they are, without cropping and centring"},
     [CLI_OPTION_DUMP_INPUT] = {"dump-input", 0, CLI_TYPE_TEXT, "FILE", 0, 0, PREDICT, FIELD(dump_input),
