@@ -18,8 +18,7 @@ static bool find_place(const char *path, struct stat *folder, const char **name)
     return stat(text, folder) == 0;
 }
 
-/* Whatever the names: links, hard links, ./ and ../ are seen through. */
-static bool same_file(const char *a, const char *b)
+bool cli_same_file(const char *a, const char *b)
 {
     struct stat left, right;
     const bool left_exists = stat(a, &left) == 0, right_exists = stat(b, &right) == 0;
@@ -41,7 +40,7 @@ mnist_fast_status cli_check_distinct_files(const struct cli_options *options, mn
             const struct cli_option *first = &cli_option_table[ids[i]], *second = &cli_option_table[ids[j]];
             const char *a = cli_option_value(first, options, NULL, 0), *b = cli_option_value(second, options, NULL, 0);
             const bool allowed = ids[i] == CLI_OPTION_RESUME && ids[j] == CLI_OPTION_CHECKPOINT;
-            if (a && b && !allowed && same_file(a, b))
+            if (a && b && !allowed && cli_same_file(a, b))
                 return cli_fail(error, MNIST_FAST_BAD_FILE, "%s: is the file of --%s and --%s; choose another for one",
                                 b, first->name, second->name);
         }

@@ -4,6 +4,9 @@
 
 #include "options.h"
 
+/* Whatever the names: links, hard links, ./ and ../ are seen through. */
+bool cli_same_file(const char *a, const char *b);
+
 /* Fails where two of --save, --checkpoint, --resume, --log and --report are one file: one would destroy the other. Only
  * --checkpoint may replace what --resume reads. */
 mnist_fast_status cli_check_distinct_files(const struct cli_options *options, mnist_fast_error *error);

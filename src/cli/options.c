@@ -13,8 +13,9 @@ enum {
     TRAIN = 1 << CLI_COMMAND_TRAIN,
     EVALUATE = 1 << CLI_COMMAND_EVALUATE,
     PREDICT = 1 << CLI_COMMAND_PREDICT,
+    EXPORT = 1 << CLI_COMMAND_EXPORT,
     INFO = 1 << CLI_COMMAND_INFO,
-    ALL = TRAIN | EVALUATE | PREDICT | INFO
+    ALL = TRAIN | EVALUATE | PREDICT | EXPORT | INFO
 };
 
 #define FIELD(name) offsetof(struct cli_options, name)
@@ -29,7 +30,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                         "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
                          "folder of the four MNIST files (default: data/ beside the program)"},
-    [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT, FIELD(models),
+    [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT | EXPORT, FIELD(models),
                           "model to use, as --save wrote it; evaluate averages several"},
     [CLI_OPTION_MISTAKES] = {"mistakes", 0, CLI_TYPE_INT, "N", 0, INT_MAX, EVALUATE, FIELD(mistakes),
                              "list the N worst mistakes: those with the highest loss"},
@@ -84,9 +85,11 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                         "take 28 x 28 pictures as they are, without cropping and centring"},
     [CLI_OPTION_DUMP_INPUT] = {"dump-input", 0, CLI_TYPE_TEXT, "FILE", 0, 0, PREDICT, FIELD(dump_input),
                                "write the 28 x 28 pixels that the network sees, as PGM or .png"},
+    [CLI_OPTION_ONNX] = {"onnx", 0, CLI_TYPE_TEXT, "FILE", 0, 0, EXPORT, FIELD(onnx),
+                         "write the model here, for ONNX programs (operator set 13)"},
     [CLI_OPTION_PROFILE] = {"profile", 0, CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(profile),
                             "time, share and GFLOP/s of each phase of training"},
-    [CLI_OPTION_QUIET] = {"quiet", 'q', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(quiet),
+    [CLI_OPTION_QUIET] = {"quiet", 'q', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN | EVALUATE | PREDICT | EXPORT, FIELD(quiet),
                           "print only the final results"},
     [CLI_OPTION_VERBOSE] = {"verbose", 'v', CLI_TYPE_FLAG, NULL, 0, 0, TRAIN, FIELD(verbose),
                             "say more about what is done and why"},
@@ -96,7 +99,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
 
 const char *cli_command_name(enum cli_command command)
 {
-    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "info"};
+    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "export", "info"};
     return names[command];
 }
 
@@ -321,7 +324,7 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
             command++;
         if (command == CLI_COMMANDS)
             return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
-                            "'%.80s': there is no such command (expected train, evaluate, predict or info)", word);
+                            "'%.80s': there is no such command (expected train, evaluate, predict, export or info)", word);
         options->command = (enum cli_command)command;
         options->operands++;
         options->operand_count--;
@@ -334,9 +337,11 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
     const bool models = cli_option_table[CLI_OPTION_MODEL].commands & 1u << options->command;
     if (models && !options->models.count)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: --model FILE is missing", name);
-    if (options->command == CLI_COMMAND_PREDICT && options->models.count > 1)
-        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "predict: expected one --model FILE, found %d",
+    if (models && options->command != CLI_COMMAND_EVALUATE && options->models.count > 1)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: expected one --model FILE, found %d", name,
                         options->models.count);
+    if (options->command == CLI_COMMAND_EXPORT && !options->onnx)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "export: --onnx FILE is missing");
     if (options->csv && options->json)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--csv and --json exclude each other");
     if (options->command == CLI_COMMAND_EVALUATE && options->show && !options->mistakes)
@@ -453,6 +458,7 @@ void cli_options_help(FILE *file)
     fputs("Usage: mnist_fast [train] [OPTION]...\n"
           "       mnist_fast evaluate --model FILE [OPTION]...\n"
           "       mnist_fast predict --model FILE [OPTION]... PICTURE...\n"
+          "       mnist_fast export --model FILE --onnx FILE [OPTION]...\n"
           "       mnist_fast info [OPTION]...\n"
           "Train and run a recogniser of handwritten digits.\n"
           "\n"
@@ -460,6 +466,7 @@ void cli_options_help(FILE *file)
           "  evaluate  accuracy, loss, precision, recall and confusion matrix of the test images\n"
           "  predict   classify pictures: PNG, JPEG, PGM or PPM files, - for standard input, test:N for test\n"
           "            image N (counted from 0); the digit first, then the top three\n"
+          "  export    write a model as an ONNX file\n"
           "  info      version, build, CPU, and the choice of instruction set and threads\n",
           file);
     static const struct {
@@ -468,7 +475,10 @@ void cli_options_help(FILE *file)
     } groups[] = {
         {TRAIN, "Options of train"},       {TRAIN | EVALUATE, "Options of train and evaluate"},
         {EVALUATE, "Options of evaluate"}, {EVALUATE | PREDICT, "Options of evaluate and predict"},
-        {PREDICT, "Options of predict"},   {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
+        {PREDICT, "Options of predict"},   {EXPORT, "Options of export"},
+        {EVALUATE | PREDICT | EXPORT, "Options of evaluate, predict and export"},
+        {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
+        {TRAIN | EVALUATE | PREDICT | EXPORT, "Options of train, evaluate, predict and export"},
         {ALL, "Options of every command"},
     };
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {

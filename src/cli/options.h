@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum cli_command { CLI_COMMAND_TRAIN, CLI_COMMAND_EVALUATE, CLI_COMMAND_PREDICT, CLI_COMMAND_INFO, CLI_COMMANDS };
+enum cli_command { CLI_COMMAND_TRAIN, CLI_COMMAND_EVALUATE, CLI_COMMAND_PREDICT, CLI_COMMAND_EXPORT, CLI_COMMAND_INFO, CLI_COMMANDS };
 const char *cli_command_name(enum cli_command command);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 
@@ -43,6 +43,7 @@ enum cli_option_id {
     CLI_OPTION_INVERT,
     CLI_OPTION_RAW,
     CLI_OPTION_DUMP_INPUT,
+    CLI_OPTION_ONNX,
     CLI_OPTION_PROFILE,
     CLI_OPTION_QUIET,
     CLI_OPTION_VERBOSE,
@@ -93,7 +94,7 @@ struct cli_options {
     const char *isa;         /* NULL: MNIST_FAST_ISA, else the best */
     const char *data;        /* --data, else MNIST_FAST_DATA; NULL: the default folder */
     struct cli_texts models;
-    const char *save, *resume, *checkpoint, *log, *tensorboard, *report, *dump_input;
+    const char *save, *resume, *checkpoint, *log, *tensorboard, *report, *dump_input, *onnx;
     int epochs, checkpoint_every, mistakes;
     double min_accuracy;
     mnist_fast_invert invert;
