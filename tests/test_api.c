@@ -233,6 +233,23 @@ START_TEST(null_arguments)
     BAD(mnist_fast_load_checkpoint(path, NULL, NULL, NULL, error));
     ck_assert(!file_exists(path));
 
+    uint8_t pixels[MNIST_FAST_PIXELS];
+    memset(pixels, 77, sizeof pixels);
+    const mnist_fast_picture wrong_pictures[] = {{NULL, 28, 28, 28}, {digits, 0, 1, 1},         {digits, 1, 0, 1},
+                                                 {digits, -1, 1, 1}, {digits, 65536, 1, 65536}, {digits, 2, 1, 1}};
+    for (size_t i = 0; i < sizeof wrong_pictures / sizeof *wrong_pictures; i++) {
+        support_case("picture %zu", i);
+        BAD(mnist_fast_prepare_picture(&wrong_pictures[i], MNIST_FAST_INVERT_AUTO, 0, pixels, error));
+    }
+    const mnist_fast_picture picture = {images.pixels, 28, 28, 28};
+    BAD(mnist_fast_prepare_picture(NULL, MNIST_FAST_INVERT_AUTO, 0, pixels, error));
+    BAD(mnist_fast_prepare_picture(&picture, MNIST_FAST_INVERT_AUTO, 0, NULL, error));
+    BAD(mnist_fast_prepare_picture(&picture, (mnist_fast_invert)3, 0, pixels, error));
+    for (size_t i = 0; i < sizeof pixels; i++)
+        ck_assert_uint_eq(pixels[i], 77);
+    ck_assert_int_eq(mnist_fast_prepare_picture(&picture, MNIST_FAST_INVERT_NO, 1, pixels, NULL), MNIST_FAST_OK);
+    ck_assert_mem_eq(pixels, images.pixels, sizeof pixels); /* raw: as it is */
+
     /* Those that cannot fail give the harmless value, and touch nothing. */
     mnist_fast_free(NULL);
     mnist_fast_free_images(NULL);
