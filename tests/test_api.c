@@ -247,8 +247,14 @@ START_TEST(null_arguments)
     BAD(mnist_fast_prepare_picture(&picture, (mnist_fast_invert)3, 0, pixels, error));
     for (size_t i = 0; i < sizeof pixels; i++)
         ck_assert_uint_eq(pixels[i], 77);
-    ck_assert_int_eq(mnist_fast_prepare_picture(&picture, MNIST_FAST_INVERT_NO, 1, pixels, NULL), MNIST_FAST_OK);
-    ck_assert_mem_eq(pixels, images.pixels, sizeof pixels); /* raw: as it is */
+    const mnist_fast_picture narrow = {images.pixels, 27, 28, 28};
+    ck_assert_int_eq(mnist_fast_prepare_picture(&narrow, MNIST_FAST_INVERT_YES, 1, pixels, NULL), MNIST_FAST_BAD_DATA);
+    for (size_t i = 0; i < sizeof pixels; i++)
+        ck_assert_uint_eq(pixels[i], 77);
+    /* raw: as it is, but for the ink */
+    ck_assert_int_eq(mnist_fast_prepare_picture(&picture, MNIST_FAST_INVERT_YES, 1, pixels, NULL), MNIST_FAST_OK);
+    for (size_t i = 0; i < sizeof pixels; i++)
+        ck_assert_uint_eq(pixels[i], 255 - images.pixels[i]);
 
     /* Those that cannot fail give the harmless value, and touch nothing. */
     mnist_fast_free(NULL);
