@@ -77,8 +77,7 @@ START_TEST(widths)
             ck_assert_ptr_nonnull(strstr(text, "   40%"));
             ck_assert_int_eq(strstr(text, "  epoch 2/5  ") != NULL, columns >= 18);
             ck_assert_int_eq(strstr(text, "  0:00 left") != NULL, columns >= 29);
-            ck_assert_int_eq(strstr(text, locale ? "━┄" : "#.") != NULL,
-                             columns >= 39 || columns == 28);
+            ck_assert_int_eq(strstr(text, locale ? "━┄" : "#.") != NULL, columns >= 39 || columns == 28);
             ck_assert_int_eq(strstr(text, "  48182 images/s  ") != NULL, columns >= 55);
             int full = 0, empty = 0;
             for (const char *c = text; *c; c++) {
