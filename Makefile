@@ -264,7 +264,7 @@ bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='-
 	$(LIMIT) --json $(BUILD)/limit.json $(LIMIT_FLAGS)
 
 PEERS = CXX='$(CXX)' bench/peers/run --build $(BUILD)
-bench-peers: ## PyTorch and sgemm of four libraries, in turn with this; PEERS_FLAGS='--repeat 5'
+bench-peers: ## PyTorch, Keras, JAX and sgemm of four libraries, in turn with this; PEERS_FLAGS='--repeat 5'
 	$(setup) build bench
 	$(again) data all $(SGEMM)
 	$(PEERS) --json $(BUILD)/peers.json $(PEERS_FLAGS)
