@@ -247,7 +247,8 @@ def peers(compared, out):
               for shape, row in compared.rows(kind, threads)]
     context, most = compared.context, compared.threads[-1]
     p = Picture(820, 110 + sum(22 * len(row) + 44 for *_, row in groups), "Against others",
-                f"{context['cpu']}, {context['cpus']} processors; medians of {context['repeat']} turns in one run")
+                f"{context['cpu']}, {context['cpus']} processors; medians of {context['repeat']} turns in one run"
+                + (f"; busy: others used {context['others']:.1f} of them" if context["others"] > 0.1 else ""))
     versions = [f"{name} {version}" for name, version in context["versions"].items()
                 if name in ("PyTorch", "Keras", "JAX")]
     p.text(24, 72, ", ".join(versions).replace("Keras 2", "TensorFlow 2"), "small")
