@@ -209,7 +209,7 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: compile_commands.json check check-bits check-build asan ubsan tsan lint format
+.PHONY: compile_commands.json check check-bits check-report check-build asan ubsan tsan lint format
 .PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
@@ -219,6 +219,7 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	$(again) bench-smoke
 	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
+	tests/report build
 	tests/run $(FOLDERS)
 
 check-bits: ## one seed, one model: every instruction set, thread count and compiler here, at full length
@@ -228,6 +229,11 @@ check-bits: ## one seed, one model: every instruction set, thread count and comp
 	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) build/aarch64/tests/bits)
 	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) build/emulated/tests/bits)
 	+CLANGS='$(CLANGS)' tests/bits --full $(FOLDERS)
+
+check-report: ## a report opened in headless Chromium, which is installed for it; pictures in build/report
+	$(setup) build report
+	$(again) data all
+	tests/report build
 
 check-build: tests benches
 	$(again) $(ASAN) tests
@@ -289,7 +295,7 @@ bench-smoke: all $(BENCHES)
 	CXX='$(CXX)' tests/peers
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
-          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers)
+          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
