@@ -298,6 +298,20 @@ START_TEST(ensemble_votes)
 }
 END_TEST
 
+/* Two models that are quite sure, so that no sum is rounded: of equal probabilities the lower digit wins. */
+START_TEST(ensemble_ties)
+{
+    use_known();
+    const char *one = write_model("one", 1, 200, 0), *other = write_model("other", 1, 200, 1);
+    for (int swapped = 0; swapped < 2; swapped++) {
+        json_t *event = evaluate_json(LIST("evaluate", "--model", swapped ? other : one, "--model",
+                                           swapped ? one : other, "--json", "--mistakes", "99"));
+        ck_assert_double_eq_tol(number(event, "accuracy"), 16.0 / IMAGES, 1e-9);
+        json_decref(event);
+    }
+}
+END_TEST
+
 START_TEST(least_accuracy)
 {
     use_known();
@@ -371,7 +385,13 @@ START_TEST(wilson_interval)
         cli_wilson_interval(cases[i].right / cases[i].count, cases[i].count, &low, &high);
         ck_assert_double_eq_tol(low, cases[i].low, 1e-9);
         ck_assert_double_eq_tol(high, cases[i].high, 1e-9);
-        ck_assert(low >= 0 && high <= 1);
+    }
+    for (int n = 1; n < 200; n++) { /* rounding must not lead outside */
+        double low, high;
+        cli_wilson_interval(0, n, &low, &high);
+        ck_assert(low >= 0);
+        cli_wilson_interval(1, n, &low, &high);
+        ck_assert(high <= 1);
     }
 }
 END_TEST
@@ -386,6 +406,7 @@ int main(void)
     tcase_add_test(tcase, json);
     tcase_add_test(tcase, ensemble);
     tcase_add_test(tcase, ensemble_votes);
+    tcase_add_test(tcase, ensemble_ties);
     tcase_add_test(tcase, least_accuracy);
     tcase_add_test(tcase, wrong_usage);
     tcase_add_test(tcase, wilson_interval);

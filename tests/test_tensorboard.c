@@ -224,6 +224,29 @@ START_TEST(events_are_those_of_the_epochs)
 }
 END_TEST
 
+/* Numbers of one, two and three bytes. */
+START_TEST(steps)
+{
+    static const int steps[] = {1, 127, 128, 129, 16383, 16384, 1000000};
+    enum { STEPS = sizeof steps / sizeof *steps };
+    struct cli_tensorboard board;
+    mnist_fast_error error;
+    ck_assert_int_eq(cli_tensorboard_open(in_folder("steps"), false, &board, &error), MNIST_FAST_OK);
+    for (int i = 0; i < STEPS; i++) {
+        const mnist_fast_progress progress = {.epoch = steps[i], .train = {.loss = 1.5 * i, .accuracy = 0.25}};
+        ck_assert(cli_tensorboard_epoch(&board, &progress));
+    }
+    ck_assert(cli_tensorboard_close(&board));
+    struct event events[1 + 4 * STEPS];
+    const int count = read_events(event_file(in_folder("steps/train"), 0), events, 1 + 4 * STEPS);
+    ck_assert_int_eq(count, 1 + 4 * STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        ck_assert(find(events, count, steps[i], "epoch_loss") == 1.5f * (float)i);
+        ck_assert(find(events, count, steps[i], "epoch_accuracy") == 0.25f);
+    }
+}
+END_TEST
+
 START_TEST(a_run_without_validation)
 {
     const char *board = in_folder("alone");
@@ -264,6 +287,7 @@ int main(void)
         return EXIT_FAILURE;
     tcase_add_test(tcase, crc32c);
     tcase_add_test(tcase, events_are_those_of_the_epochs);
+    tcase_add_test(tcase, steps);
     tcase_add_test(tcase, a_run_without_validation);
     tcase_add_test(tcase, a_folder_that_cannot_be);
     return program_end();
