@@ -324,7 +324,8 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
             command++;
         if (command == CLI_COMMANDS)
             return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
-                            "'%.80s': there is no such command (expected train, evaluate, predict, export or info)", word);
+                            "'%.80s': there is no such command (expected train, evaluate, predict, export or info)",
+                            word);
         options->command = (enum cli_command)command;
         options->operands++;
         options->operand_count--;
@@ -473,9 +474,12 @@ void cli_options_help(FILE *file)
         unsigned commands;
         const char *title;
     } groups[] = {
-        {TRAIN, "Options of train"},       {TRAIN | EVALUATE, "Options of train and evaluate"},
-        {EVALUATE, "Options of evaluate"}, {EVALUATE | PREDICT, "Options of evaluate and predict"},
-        {PREDICT, "Options of predict"},   {EXPORT, "Options of export"},
+        {TRAIN, "Options of train"},
+        {TRAIN | EVALUATE, "Options of train and evaluate"},
+        {EVALUATE, "Options of evaluate"},
+        {EVALUATE | PREDICT, "Options of evaluate and predict"},
+        {PREDICT, "Options of predict"},
+        {EXPORT, "Options of export"},
         {EVALUATE | PREDICT | EXPORT, "Options of evaluate, predict and export"},
         {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
         {TRAIN | EVALUATE | PREDICT | EXPORT, "Options of train, evaluate, predict and export"},
