@@ -104,6 +104,7 @@ class Test(unittest.TestCase):
             (lambda: network.train(IMAGES, LABELS, 1 << 32), ValueError, "epochs: 4294967296 is out of range"),
             (lambda: network.train(IMAGES, LABELS, -1), MnistFastError, "epochs"),
             (lambda: Network(hidden=[1] * 17), ValueError, "at most 16 layers"),
+            (lambda: Network(schedule="linear"), ValueError, "constant.*cosine.*linear"),
             (lambda: Network(hidden=1 << 32), ValueError, "out of range"),
             (lambda: Network(batch=5), TypeError, "batch: there is no such option"),
             (lambda: Network(seed=-1), ValueError, "seed: -1 is out of range"),
@@ -134,6 +135,14 @@ class Test(unittest.TestCase):
         self.assertLess(done[2].train.loss, done[0].train.loss)
         self.assertTrue(0 < done[2].validation.accuracy <= 1 and done[2].seconds > 0 and done[2].images_per_second > 0)
         self.assertEqual(network.epochs, 3)
+
+    def test_patience(self):
+        seen, network = [], Network(**USUAL, patience=2)
+        self.assertTrue(network.train(IMAGES, LABELS, 1000, seen.append))
+        last = seen[-1]
+        self.assertTrue(last.finished and last.epoch < 1000 and not any(p.finished for p in seen[:-1]))
+        self.assertEqual(last.best_epoch, last.epoch - 2)
+        self.assertAlmostEqual(last.learning_rate, 0.01)
 
     def test_stopped_training_goes_on(self):
         network = Network(**USUAL)
@@ -244,6 +253,7 @@ class Test(unittest.TestCase):
         self.assertEqual((network.config["seed"], network.config["validation_fraction"]), (2**64 - 1, 0.25))
         self.assertEqual(Network().config["hidden"], (500, 500, 500))
         network.configure(batch_size=13)
+        self.assertEqual(Network(schedule="cosine", schedule_epochs=3).config["schedule"], "cosine")
         self.assertEqual((network.config["batch_size"], network.config["seed"]), (13, 2**64 - 1))
 
     def test_load_images(self):

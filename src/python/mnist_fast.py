@@ -1,7 +1,6 @@
 """Train and run recognisers of handwritten digits with libmnistfast, on NumPy arrays.
 
     import mnist_fast
-
     images, labels = mnist_fast.load_images("data", "train")
     network = mnist_fast.Network(hidden=(500, 500, 500), seed=1)
     network.train(images, labels, epochs=5)
@@ -50,7 +49,7 @@ class Metrics(NamedTuple):
 class Evaluation(NamedTuple):
     loss: float
     accuracy: float
-    confusion: np.ndarray  # confusion[true, predicted]: counts, uint32 (10, 10)
+    confusion: np.ndarray  # counts, uint32: confusion[true, predicted]
 
 
 class Progress(NamedTuple):
@@ -60,6 +59,9 @@ class Progress(NamedTuple):
     epochs: int
     batch: int  # from 1
     batches: int
+    learning_rate: float  # of this step
+    best_epoch: int  # that patience has kept; 0: none
+    finished: bool  # all epochs are done, or patience has ended them
     epoch_done: bool  # an epoch is complete and validated; the members below are None until then
     seconds: Optional[float]  # of this epoch, with its validation
     train: Optional[Metrics]
@@ -70,12 +72,11 @@ class Progress(NamedTuple):
     def _read(cls, p: _Progress) -> Progress:
         train, validation = (Metrics(m.loss, m.accuracy) for m in (p.train, p.validation))
         done = (p.seconds, train, validation, p.images_per_second) if p.epoch_done else (None,) * 4
-        return cls(p.epoch, p.epochs, p.batch, p.batches, bool(p.epoch_done), *done)
+        return cls(p.epoch, p.epochs, p.batch, p.batches, p.learning_rate, p.best_epoch, bool(p.finished),
+                   bool(p.epoch_done), *done)
 
 
-# ---- The library: the structures and functions of mnist_fast.h ----
-
-
+# The structures and functions below are those of mnist_fast.h.
 def _structure(name: str, **fields: Any) -> type[ctypes.Structure]:
     return type(name, (ctypes.Structure,), {"_fields_": list(fields.items())})
 
@@ -86,11 +87,14 @@ _Runtime = _structure("_Runtime", size=_size, isa=ctypes.c_char_p, threads=_int)
 _Images = _structure("_Images", pixels=_pointer, labels=_pointer, count=_size)
 _Config = _structure("_Config", size=_size, hidden=_int * MAX_HIDDEN, hidden_count=_int, batch_size=_int,
                      learning_rate=_float, beta1=_float, beta2=_float, epsilon=_float, validation_fraction=_double,
-                     shuffle_buffer=_int, seed=ctypes.c_uint64)
+                     shuffle_buffer=_int, seed=ctypes.c_uint64, weight_decay=_double, patience=_int, schedule=_int,
+                     schedule_epochs=_int, warmup_steps=_int)
+_SCHEDULES = "constant", "cosine"
 _Position = _structure("_Position", epoch=_int, batch=_int, step=ctypes.c_uint64)
 _Metrics = _structure("_Metrics", loss=_double, accuracy=_double)
 _Progress = _structure("_Progress", epoch=_int, epochs=_int, batch=_int, batches=_int, epoch_done=_int, seconds=_double,
-                       train=_Metrics, validation=_Metrics, images_per_second=_double)
+                       train=_Metrics, validation=_Metrics, images_per_second=_double, learning_rate=_double,
+                       best_epoch=_int, finished=_int)
 _Callback = ctypes.CFUNCTYPE(_int, ctypes.POINTER(_Progress), _pointer)
 
 
@@ -114,8 +118,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         ("default_config", None, [p, _size]), ("get_config", None, [p, p, _size]), ("set_config", i, [p, p, p]),
         ("create", i, [p, p, p, p]), ("free", None, [p]), ("get_position", _Position, [p]),
         ("isa", text, [p]), ("threads", i, [p]), ("parameter_count", _size, [p]), ("weights_crc32", u32, [p]),
-        ("train", i, [p, p, i, _Callback, p, p]),
-        ("predict", i, [p, p, p, p, p]), ("evaluate", i, [p, p, p, p, p]),
+        ("train", i, [p, p, i, _Callback, p, p]), ("predict", i, [p, p, p, p, p]), ("evaluate", i, [p, p, p, p, p]),
         ("load", i, [text, p, p, p]), ("load_checkpoint", i, [text, p, p, p, p]),
         ("save", i, [p, text, p]), ("save_checkpoint", i, [p, text, u32, p]),
     ]:
@@ -136,12 +139,9 @@ def _call(name: str, *arguments: Any) -> None:
         raise MnistFastError(_library.mnist_fast_status_name(status).decode(), error.text.decode(errors="replace"))
 
 
-# ---- Arguments ----
-
-
 def _pixels(images: Any) -> np.ndarray:
-    if getattr(images, "dtype", None) != np.uint8:
-        found = getattr(images, "dtype", type(images).__name__)
+    found = getattr(images, "dtype", type(images).__name__)
+    if found != np.uint8:
         raise TypeError(f"images: expected a uint8 array, 0 to 255, found {found}; "
                         "scale values of 0 to 1 with (images * 255).round().astype(numpy.uint8)")
     images = np.asarray(images)
@@ -188,6 +188,9 @@ def _change(config: _Config, options: dict[str, Any]) -> _Config:
         elif name in ("size", "hidden_count") or name not in types:
             raise TypeError(f"{name}: there is no such option")
         else:
+            if name == "schedule" and value not in _SCHEDULES:
+                raise ValueError(f"schedule: expected one of {_SCHEDULES}, found {value!r}")
+            value = _SCHEDULES.index(value) if name == "schedule" else value
             setattr(config, name, _fit(types[name], name, value))
     return config
 
@@ -202,20 +205,19 @@ def load_images(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, 
         raise ValueError(f'part: expected "train" or "test", found {part!r}')
     loaded = _Images()
     _call("load_images", os.fsencode(folder), int(part == "test"), 1, ctypes.byref(loaded))
-    try:
-        pixels = ctypes.string_at(loaded.pixels, loaded.count * PIXELS)
-        labels = ctypes.string_at(loaded.labels, loaded.count)
-    finally:
-        _library.mnist_fast_free_images(ctypes.byref(loaded))
+    pixels = ctypes.string_at(loaded.pixels, loaded.count * PIXELS)
+    labels = ctypes.string_at(loaded.labels, loaded.count)
+    _library.mnist_fast_free_images(ctypes.byref(loaded))
     return np.frombuffer(pixels, np.uint8).reshape(-1, 28, 28), np.frombuffer(labels, np.uint8)
 
 
 class Network:
     """A fully connected network: 784 inputs, hidden layers with ReLU, 10 outputs with softmax, trained by Adam.
 
-    hidden: the units of each hidden layer. Other options, as mnist_fast_config has them: batch_size, learning_rate,
-    beta1, beta2, epsilon, validation_fraction, shuffle_buffer, seed. isa and threads say how to compute; None and 0
-    choose what is best on this machine. The result is the same with all of them.
+    hidden: the units of each hidden layer. Other options are those of mnist_fast_config: batch_size, learning_rate,
+    beta1, beta2, epsilon, validation_fraction, shuffle_buffer, seed, weight_decay, patience, schedule ("constant",
+    "cosine"), schedule_epochs, warmup_steps. isa and threads say how to compute; None and 0 choose what is best on this
+    machine. The result is the same with all of them.
     """
 
     def __init__(self, hidden: int | tuple[int, ...] = (500, 500, 500), *, isa: Optional[str] = None, threads: int = 0,
@@ -258,16 +260,13 @@ class Network:
         with self._lock:
             return getattr(_library, "mnist_fast_" + name)(self._handle)
 
-    def train(self, images: Any, labels: Any, epochs: int,
-              callback: Optional[Callable[[Progress], Any]] = None) -> bool:
+    def train(self, images: Any, labels: Any, epochs: int, callback: Optional[Callable[[Progress], Any]] = None) -> bool:
         """Trains until the network has `epochs` epochs behind it in all; False: the callback stopped it before.
 
-        The callback may read the network and save it. What it returns, if true, stops the training after this batch,
-        and so does an exception, which train then raises. Ctrl-C raises KeyboardInterrupt after the batch. A training
-        that was stopped goes on with another call.
+        The callback may read the network and save it. A true value that it returns stops the training after this batch,
+        and so does an exception, which train raises again, and Ctrl-C. Another call goes on from there.
         """
-        data, raised = _describe(images, labels), []
-        interrupted = threading.Event()
+        data, raised, interrupted, stopped = _describe(images, labels), [], threading.Event(), False
 
         def call(progress: Any, _user: Any) -> int:
             try:  # an exception must not pass through the library
@@ -281,13 +280,12 @@ class Network:
                and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
         if own:
             signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-        completed = True
         try:
             self._locked("train", ctypes.byref(data), _fit(_int, "epochs", epochs), _Callback(call), None)
         except MnistFastError as error:
             if error.status != "MNIST_FAST_STOPPED":
                 raise
-            completed = False
+            stopped = True
         finally:
             if own:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -295,7 +293,7 @@ class Network:
             raise raised[0]
         if interrupted.is_set():
             raise KeyboardInterrupt
-        return completed
+        return not stopped
 
     def predict(self, images: Any) -> np.ndarray:
         """The digit of each image: uint8 (N,)."""
@@ -341,7 +339,8 @@ class Network:
         """The options of this network, by name."""
         config = self._config()
         options = {name: getattr(config, name) for name, _ in _Config._fields_[3:]}
-        return {"hidden": tuple(config.hidden[:config.hidden_count]), **options}
+        options.update(hidden=tuple(config.hidden[:config.hidden_count]), schedule=_SCHEDULES[config.schedule])
+        return options
 
     epochs = property(lambda self: self._get("get_position").epoch, doc="Complete epochs of training.")
     isa = property(lambda self: self._get("isa").decode(), doc="The instruction set in use.")
