@@ -260,7 +260,7 @@ class Network:
         with self._lock:
             return getattr(_library, "mnist_fast_" + name)(self._handle)
 
-    def train(self, images: Any, labels: Any, epochs: int, callback: Optional[Callable[[Progress], Any]] = None) -> bool:
+    def train(self, images: Any, labels: Any, epochs: int, callback: Callable[[Progress], Any] | None = None) -> bool:
         """Trains until the network has `epochs` epochs behind it in all; False: the callback stopped it before.
 
         The callback may read the network and save it. A true value that it returns stops the training after this batch,
