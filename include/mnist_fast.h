@@ -272,7 +272,7 @@ MNIST_FAST_API size_t mnist_fast_get_profile(const mnist_fast *network, mnist_fa
 /* ---- Using it ---- */
 
 /* Classify images->count images, 0 or more. digits: count bytes, or NULL; probabilities: count * 10 floats, row-major,
- * or NULL. */
+ * or NULL. MNIST_FAST_DIVERGED: a probability is not finite; digits and probabilities then mean nothing. */
 MNIST_FAST_API mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images,
                                                     uint8_t *digits, float *probabilities, mnist_fast_error *error);
 
@@ -304,7 +304,7 @@ MNIST_FAST_API mnist_fast_status mnist_fast_prepare_picture(const mnist_fast_pic
                                                             mnist_fast_error *error);
 
 /* Loss and accuracy over 1 to MNIST_FAST_MAX_IMAGES labelled images. confusion may be NULL; else
- * confusion[true][predicted] counts. */
+ * confusion[true][predicted] counts. MNIST_FAST_DIVERGED: the loss is not finite. */
 MNIST_FAST_API mnist_fast_status mnist_fast_evaluate(mnist_fast *network, const mnist_fast_images *images,
                                                      mnist_fast_metrics *metrics,
                                                      uint32_t confusion[MNIST_FAST_CLASSES][MNIST_FAST_CLASSES],

@@ -1,5 +1,5 @@
 /* With patience: a copy of the weights of the best epoch, by validation loss. The copy takes as much memory as the
- * weights do (3.6 MB for the default network), and is taken before the first step. */
+ * weights do (3.7 MB for the default network), and is taken before the first step. */
 #ifndef MF_BEST_H
 #define MF_BEST_H
 
