@@ -53,13 +53,14 @@ typedef enum mnist_fast_status {
     MNIST_FAST_OK = 0,
     MNIST_FAST_BAD_ARGUMENT, /* a value outside its range */
     MNIST_FAST_NO_MEMORY,
-    MNIST_FAST_NO_ISA,    /* an instruction set that is unknown, not built in, or not on this CPU */
-    MNIST_FAST_BAD_FILE,  /* a file that cannot be read or written */
-    MNIST_FAST_BAD_DATA,  /* a data file that is not what it should be */
-    MNIST_FAST_BAD_MODEL, /* a model file that is not what it should be */
-    MNIST_FAST_DIVERGED,  /* a loss, weight or probability is not finite */
-    MNIST_FAST_STOPPED,   /* the progress callback asked to stop */
-    MNIST_FAST_BUSY       /* the network is training: see mnist_fast_progress_callback */
+    MNIST_FAST_NO_ISA,     /* an instruction set that is unknown, not built in, or not on this CPU */
+    MNIST_FAST_BAD_FILE,   /* a file that cannot be read or written */
+    MNIST_FAST_BAD_DATA,   /* a data file that is not what it should be */
+    MNIST_FAST_BAD_MODEL,  /* a model file that is not what it should be */
+    MNIST_FAST_DIVERGED,   /* a loss, weight or probability is not finite */
+    MNIST_FAST_STOPPED,    /* the progress callback asked to stop */
+    MNIST_FAST_BUSY,       /* the network is training: see mnist_fast_progress_callback */
+    MNIST_FAST_BAD_MACHINE /* this CPU or build computes wrong numbers: see mnist_fast_selftest */
 } mnist_fast_status;
 
 /* The name of a status, such as "MNIST_FAST_BAD_FILE"; "unknown status" for any other number. Never NULL. */
@@ -105,6 +106,24 @@ typedef struct mnist_fast_runtime {
 
 /* Whether a network could be created with it. */
 MNIST_FAST_API mnist_fast_status mnist_fast_check_runtime(const mnist_fast_runtime *runtime, mnist_fast_error *error);
+
+/* What mnist_fast_selftest found of one instruction set on one processor. */
+typedef struct mnist_fast_selftest_result {
+    const char *isa;
+    int processor;       /* its number; -1: a team of threads, wherever they run */
+    const char *problem; /* one line, valid until the callback returns; NULL: none */
+} mnist_fast_selftest_result;
+typedef void mnist_fast_selftest_callback(const mnist_fast_selftest_result *result, void *user);
+
+/* Whether this machine and this build compute what they should. On each processor that the process may use, on a thread
+ * of its own that is bound to it, each instruction set that runs here is tested: every kernel against its definition in
+ * plain C, bit for bit, and a short training against the checksum that it must have. The same training then runs on a
+ * team of threads of the default size. No files are needed; it takes less than a second per processor.
+ *
+ * The callback is told each result, on the calling thread; it may be NULL. MNIST_FAST_BAD_MACHINE: the error is the
+ * first problem. */
+MNIST_FAST_API mnist_fast_status mnist_fast_selftest(mnist_fast_selftest_callback *callback, void *user,
+                                                     mnist_fast_error *error);
 
 /* ---- Images ---- */
 

@@ -119,6 +119,27 @@ START_TEST(info)
 }
 END_TEST
 
+START_TEST(selftest)
+{
+    how.data = "/nonexistent"; /* no files are needed */
+    struct result result = RUN("selftest");
+    expect_code(result, 0);
+    ck_assert_str_eq(result.err, "");
+    const int lines = count_lines(result.out);
+    ck_assert_int_ge(lines, 2 * support_isa_count); /* a processor at least, and the team */
+    ck_assert_int_eq(lines % support_isa_count, 0);
+    for (int i = 0; i < support_isa_count; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "%-7s all threads    ok\n", support_isas[i]->name);
+        expect_says(result.out, line);
+    }
+    release(&result);
+    result = RUN("selftest", "--threads", "2");
+    expect_error(result, 2, "--threads has no meaning for selftest");
+    release(&result);
+}
+END_TEST
+
 START_TEST(data_missing)
 {
     struct result result = RUN("--data", in_folder("nowhere"));
@@ -184,6 +205,7 @@ int main(void)
     tcase_add_test(tcase, usage_errors);
     tcase_add_test(tcase, unsupported_isa);
     tcase_add_test(tcase, info);
+    tcase_add_test(tcase, selftest);
     tcase_add_test(tcase, data_missing);
     tcase_add_test(tcase, data_beside_the_program);
     tcase_add_test(tcase, save_is_checked_first);

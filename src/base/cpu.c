@@ -161,32 +161,41 @@ struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int proce
     return cpu;
 }
 
-struct mf_cpu mf_cpu_read(void)
+bool *mf_cpu_allowed(int *processors)
 {
     /* The kernel refuses a set smaller than its own, whose size it does not report. */
-    for (int processors = 1024; processors <= 1 << 18; processors *= 2) {
-        cpu_set_t *set = CPU_ALLOC(processors);
-        bool *allowed = calloc((size_t)processors, sizeof *allowed);
-        const size_t size = CPU_ALLOC_SIZE(processors);
-        struct mf_cpu cpu = {0};
-        bool larger = false;
+    for (*processors = 1024; *processors <= 1 << 18; *processors *= 2) {
+        cpu_set_t *set = CPU_ALLOC(*processors);
+        bool *allowed = calloc((size_t)*processors, sizeof *allowed);
+        const size_t size = CPU_ALLOC_SIZE(*processors);
+        bool known = false, larger = false;
         if (set && allowed) {
             CPU_ZERO_S(size, set);
-            if (sched_getaffinity(0, size, set) == 0) {
-                for (int i = 0; i < processors; i++)
-                    allowed[i] = CPU_ISSET_S(i, size, set);
-                cpu = mf_cpu_read_below("", allowed, processors);
-            } else {
-                larger = errno == EINVAL;
-            }
+            known = sched_getaffinity(0, size, set) == 0;
+            larger = !known && errno == EINVAL;
+            for (int i = 0; known && i < *processors; i++)
+                allowed[i] = CPU_ISSET_S(i, size, set);
         }
         CPU_FREE(set);
+        if (known)
+            return allowed;
         free(allowed);
-        if (cpu.affinity > 0)
-            return cpu;
         if (!larger)
             break;
     }
+    return NULL;
+}
+
+struct mf_cpu mf_cpu_read(void)
+{
+    int processors;
+    struct mf_cpu cpu = {0};
+    bool *allowed = mf_cpu_allowed(&processors);
+    if (allowed)
+        cpu = mf_cpu_read_below("", allowed, processors);
+    free(allowed);
+    if (cpu.affinity > 0)
+        return cpu;
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     const int count = online < 1 ? 1 : online < MNIST_FAST_MAX_THREADS ? (int)online : MNIST_FAST_MAX_THREADS;
     return (struct mf_cpu){.affinity = count, .cores = count, .advised = count};

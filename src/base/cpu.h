@@ -14,6 +14,9 @@ struct mf_cpu {
 
 struct mf_cpu mf_cpu_read(void);
 
+/* allowed[i]: whether this process may run on processor i, below *processors. To be freed; NULL: not known here. */
+bool *mf_cpu_allowed(int *processors);
+
 /* The same for a machine whose /proc and /sys are below root, where this process may run on processor i when
  * allowed[i] is true: mf_cpu_read calls it, and tests give it a made-up machine. */
 struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int processors);

@@ -9,6 +9,7 @@ int cli_evaluate(const struct cli_options *options);
 int cli_predict(const struct cli_options *options);
 int cli_export(const struct cli_options *options);
 int cli_info(const struct cli_options *options);
+int cli_selftest(const struct cli_options *options);
 void cli_version(void);
 
 #endif

@@ -29,6 +29,6 @@ int main(int argc, char **argv)
         return CLI_USAGE;
     }
     static int (*const commands[CLI_COMMANDS])(const struct cli_options *) = {cli_train, cli_evaluate, cli_predict,
-                                                                              cli_export, cli_info};
+                                                                              cli_export, cli_info, cli_selftest};
     return cli_close_output(commands[options.command](&options));
 }

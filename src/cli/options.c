@@ -15,7 +15,8 @@ enum {
     PREDICT = 1 << CLI_COMMAND_PREDICT,
     EXPORT = 1 << CLI_COMMAND_EXPORT,
     INFO = 1 << CLI_COMMAND_INFO,
-    ALL = TRAIN | EVALUATE | PREDICT | EXPORT | INFO
+    COMPUTING = TRAIN | EVALUATE | PREDICT | EXPORT | INFO,
+    ALL = COMPUTING | 1 << CLI_COMMAND_SELFTEST
 };
 
 #define FIELD(name) offsetof(struct cli_options, name)
@@ -24,9 +25,9 @@ enum {
 static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL};
 
 const struct cli_option cli_option_table[CLI_OPTIONS] = {
-    [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, ALL, FIELD(threads),
+    [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, COMPUTING, FIELD(threads),
                             "threads to compute with; 0: as many as make sense here"},
-    [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, ALL, FIELD(isa),
+    [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, COMPUTING, FIELD(isa),
                         "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
                          "folder of the four MNIST files (default: data/ beside the program)"},
@@ -99,7 +100,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
 
 const char *cli_command_name(enum cli_command command)
 {
-    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "export", "info"};
+    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "export", "info", "selftest"};
     return names[command];
 }
 
@@ -324,7 +325,8 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
             command++;
         if (command == CLI_COMMANDS)
             return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
-                            "'%.80s': there is no such command (expected train, evaluate, predict, export or info)",
+                            "'%.80s': there is no such command (expected train, evaluate, predict, export, info or "
+                            "selftest)",
                             word);
         options->command = (enum cli_command)command;
         options->operands++;
@@ -461,6 +463,7 @@ void cli_options_help(FILE *file)
           "       mnist_fast predict --model FILE [OPTION]... PICTURE...\n"
           "       mnist_fast export --model FILE --onnx FILE [OPTION]...\n"
           "       mnist_fast info [OPTION]...\n"
+          "       mnist_fast selftest\n"
           "Train and run a recogniser of handwritten digits.\n"
           "\n"
           "  train     load, split, train, test, then draw and classify one test image\n"
@@ -468,7 +471,8 @@ void cli_options_help(FILE *file)
           "  predict   classify pictures: PNG, JPEG, PGM or PPM files, - for standard input, test:N for test\n"
           "            image N (counted from 0); the digit first, then the top three\n"
           "  export    write a model as an ONNX file\n"
-          "  info      version, build, CPU, and the choice of instruction set and threads\n",
+          "  info      version, build, CPU, and the choice of instruction set and threads\n"
+          "  selftest  every kernel and a short training on every processor, against what they must give\n",
           file);
     static const struct {
         unsigned commands;
@@ -483,6 +487,7 @@ void cli_options_help(FILE *file)
         {EVALUATE | PREDICT | EXPORT, "Options of evaluate, predict and export"},
         {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
         {TRAIN | EVALUATE | PREDICT | EXPORT, "Options of train, evaluate, predict and export"},
+        {COMPUTING, "Options of train, evaluate, predict, export and info"},
         {ALL, "Options of every command"},
     };
     for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {

@@ -7,7 +7,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum cli_command { CLI_COMMAND_TRAIN, CLI_COMMAND_EVALUATE, CLI_COMMAND_PREDICT, CLI_COMMAND_EXPORT, CLI_COMMAND_INFO, CLI_COMMANDS };
+enum cli_command {
+    CLI_COMMAND_TRAIN,
+    CLI_COMMAND_EVALUATE,
+    CLI_COMMAND_PREDICT,
+    CLI_COMMAND_EXPORT,
+    CLI_COMMAND_INFO,
+    CLI_COMMAND_SELFTEST,
+    CLI_COMMANDS
+};
 const char *cli_command_name(enum cli_command command);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 

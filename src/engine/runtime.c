@@ -26,6 +26,7 @@ const char *mnist_fast_status_name(mnist_fast_status status)
     case MNIST_FAST_DIVERGED: return "MNIST_FAST_DIVERGED";
     case MNIST_FAST_STOPPED: return "MNIST_FAST_STOPPED";
     case MNIST_FAST_BUSY: return "MNIST_FAST_BUSY";
+    case MNIST_FAST_BAD_MACHINE: return "MNIST_FAST_BAD_MACHINE";
     }
     return "unknown status";
 }
