@@ -227,13 +227,13 @@ END_TEST
 /* Numbers of one, two and three bytes. */
 START_TEST(steps)
 {
-    static const int steps[] = {1, 127, 128, 129, 16383, 16384, 1000000};
-    enum { STEPS = sizeof steps / sizeof *steps };
+    static const int step_list[] = {1, 127, 128, 129, 16383, 16384, 1000000};
+    enum { STEPS = sizeof step_list / sizeof *step_list };
     struct cli_tensorboard board;
     mnist_fast_error error;
     ck_assert_int_eq(cli_tensorboard_open(in_folder("steps"), false, &board, &error), MNIST_FAST_OK);
     for (int i = 0; i < STEPS; i++) {
-        const mnist_fast_progress progress = {.epoch = steps[i], .train = {.loss = 1.5 * i, .accuracy = 0.25}};
+        const mnist_fast_progress progress = {.epoch = step_list[i], .train = {.loss = 1.5 * i, .accuracy = 0.25}};
         ck_assert(cli_tensorboard_epoch(&board, &progress));
     }
     ck_assert(cli_tensorboard_close(&board));
@@ -241,8 +241,8 @@ START_TEST(steps)
     const int count = read_events(event_file(in_folder("steps/train"), 0), events, 1 + 4 * STEPS);
     ck_assert_int_eq(count, 1 + 4 * STEPS);
     for (int i = 0; i < STEPS; i++) {
-        ck_assert(find(events, count, steps[i], "epoch_loss") == 1.5f * (float)i);
-        ck_assert(find(events, count, steps[i], "epoch_accuracy") == 0.25f);
+        ck_assert(find(events, count, step_list[i], "epoch_loss") == 1.5f * (float)i);
+        ck_assert(find(events, count, step_list[i], "epoch_accuracy") == 0.25f);
     }
 }
 END_TEST
