@@ -225,7 +225,7 @@ START_TEST(events_are_those_of_the_epochs)
 END_TEST
 
 /* Numbers of one, two and three bytes. */
-START_TEST(steps)
+START_TEST(steps_of_several_bytes)
 {
     static const int step_list[] = {1, 127, 128, 129, 16383, 16384, 1000000};
     enum { STEPS = sizeof step_list / sizeof *step_list };
@@ -287,7 +287,7 @@ int main(void)
         return EXIT_FAILURE;
     tcase_add_test(tcase, crc32c);
     tcase_add_test(tcase, events_are_those_of_the_epochs);
-    tcase_add_test(tcase, steps);
+    tcase_add_test(tcase, steps_of_several_bytes);
     tcase_add_test(tcase, a_run_without_validation);
     tcase_add_test(tcase, a_folder_that_cannot_be);
     return program_end();
