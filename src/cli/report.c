@@ -184,10 +184,11 @@ static bool write_mistakes(FILE *out, const struct cli_report *r)
     if (count == 0)
         fputs("<p>There is none.</p>\n", out);
     else
-        fprintf(out,
-                "<p>Of %zu mistake%s, %zu with the highest loss: those that the network was surest of.</p>\n"
-                "<ol class=\"mistakes\">\n",
-                score->mistake_count, score->mistake_count == 1 ? "" : "s", count);
+        fprintf(
+            out,
+            "<p>Of %zu mistake%s, %zu with the highest loss: those whose true digit got the least probability.</p>\n"
+            "<ol class=\"mistakes\">\n",
+            score->mistake_count, score->mistake_count == 1 ? "" : "s", count);
     bool good = true;
     for (size_t i = 0; i < count && good; i++) {
         const struct cli_mistake *mistake = &score->mistakes[i];
