@@ -209,7 +209,7 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: compile_commands.json check check-bits check-report check-build asan ubsan tsan lint format
+.PHONY: compile_commands.json check check-bits check-interop check-report check-build asan ubsan tsan lint format
 .PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
@@ -217,10 +217,16 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	tests/layers build
 	tests/layers-test
 	$(again) bench-smoke
+	tests/python src/python build/$(SONAME)
 	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
 	tests/report build
 	tests/run $(FOLDERS)
+
+check-interop: ## models to and from NumPy, PyTorch and onnxruntime, on all test images; installs those once
+	$(setup) build data interop
+	$(again) data all
+	tests/interop build
 
 check-bits: ## one seed, one model: every instruction set, thread count and compiler here, at full length
 	$(setup) build check
@@ -295,7 +301,8 @@ bench-smoke: all $(BENCHES)
 	CXX='$(CXX)' tests/peers
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
-          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report)
+          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
+          tests/interop tests/python)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
