@@ -165,8 +165,14 @@ START_TEST(data_beside_the_program)
     how.binary = binary;
     how.data = "";
     how.folder = in_folder("elsewhere");
+    how.environment[0][0] = "XDG_DATA_HOME";
+    how.environment[0][1] = in_folder("home");
     struct result result = RUN(USUAL);
-    expect_error(result, 1, "data"); /* there is none yet */
+    expect_error(result, 1, "no MNIST files (looked in "); /* there are none yet */
+    expect_says(result.err, in_folder("bin/data, data, "));
+    expect_says(result.err,
+                in_folder("home/mnist_fast); run data/fetch of its source, or name their folder with --data"));
+    expect_says(result.err, "MNIST_FAST_DATA");
     release(&result);
     ck_assert_int_eq(symlink(in_folder("data"), in_folder("bin/data")), 0);
     result = RUN(USUAL);
@@ -176,6 +182,32 @@ START_TEST(data_beside_the_program)
     how.folder = folder;
     result = RUN(USUAL);
     expect_code(result, 0);
+    release(&result);
+
+    how.folder = in_folder("elsewhere"); /* then what the installed fetch has put below the user's folder */
+    mkdir(in_folder("home"), 0700);
+    ck_assert_int_eq(symlink(in_folder("data"), in_folder("home/mnist_fast")), 0);
+    mkdir(in_folder("elsewhere/data"), 0700); /* without images, as in a checkout before data/fetch */
+    result = RUN(USUAL);
+    expect_code(result, 0);
+    release(&result);
+    how.environment[0][1] = "";
+    how.environment[1][0] = "HOME";
+    how.environment[1][1] = in_folder("home");
+    mkdir(in_folder("home/.local"), 0700);
+    mkdir(in_folder("home/.local/share"), 0700);
+    ck_assert_int_eq(rename(in_folder("home/mnist_fast"), in_folder("home/.local/share/mnist_fast")), 0);
+    result = RUN(USUAL);
+    expect_code(result, 0);
+    release(&result);
+    remove(in_folder("home/.local/share/mnist_fast"));
+
+    mkdir(in_folder("share"), 0700); /* the installed script is named */
+    mkdir(in_folder("share/mnist_fast"), 0700);
+    file_write(in_folder("share/mnist_fast/fetch"), "", 0);
+    chmod(in_folder("share/mnist_fast/fetch"), 0700);
+    result = RUN(USUAL);
+    expect_error(result, 1, in_folder("bin/../share/mnist_fast/fetch, or"));
     release(&result);
 }
 END_TEST

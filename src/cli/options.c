@@ -30,7 +30,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, COMPUTING, FIELD(isa),
                         "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
-                         "folder of the four MNIST files (default: data/ beside the program)"},
+                         "folder of the four MNIST files (default: where fetch puts them)"},
     [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT | EXPORT, FIELD(models),
                           "model to use, as --save wrote it; evaluate averages several"},
     [CLI_OPTION_MISTAKES] = {"mistakes", 0, CLI_TYPE_INT, "N", 0, INT_MAX, EVALUATE, FIELD(mistakes),

@@ -1,5 +1,6 @@
 /* `mnist_fast predict`: pictures, and images of the test set. One that fails does not stop the others. */
 #include "commands.h"
+#include "data_folder.h"
 #include "draw.h"
 #include "json.h"
 #include "picture_file.h"
@@ -39,6 +40,8 @@ static mnist_fast_status read_test_image(const struct cli_options *options, mnis
 {
     if (!test->pixels) {
         const char *folder = cli_data_folder(options);
+        if (!folder)
+            return cli_no_data(error);
         /* A prediction needs no labels: without them it is only not compared. */
         mnist_fast_status status = mnist_fast_load_images(folder, MNIST_FAST_TEST, 1, test, error);
         if (status == MNIST_FAST_BAD_FILE)

@@ -1,5 +1,6 @@
 #include "report_facts.h"
 
+#include "data_folder.h"
 #include "html.h"
 #include "session.h"
 

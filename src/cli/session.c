@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "data_folder.h"
 #include "program.h"
 
 #include <limits.h>
@@ -23,31 +24,14 @@ mnist_fast_runtime cli_runtime(const struct cli_options *options)
     return runtime;
 }
 
-const char *cli_data_folder(const struct cli_options *options)
-{
-    static char folder[PATH_MAX + sizeof "data"];
-    if (options->data)
-        return options->data;
-    const ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
-    char *slash = NULL;
-    if (length > 0) {
-        folder[length] = '\0';
-        slash = strrchr(folder, '/');
-    }
-    if (slash) {
-        strcpy(slash + 1, "data");
-        if (access(folder, F_OK) == 0)
-            return folder;
-    }
-    return "data";
-}
-
 int cli_load_images(const struct cli_options *options, mnist_fast_part part, bool labels, mnist_fast_images *images)
 {
     static bool noted;
     const uLong mnist_labels = part == MNIST_FAST_TRAIN ? 0xba07e8ef : 0xee8604d9; /* zlib's crc32 of MNIST's labels */
     const char *folder = cli_data_folder(options);
     mnist_fast_error error;
+    if (!folder && cli_no_data(&error))
+        return cli_failed(&error);
     if (mnist_fast_load_images(folder, part, labels, images, &error))
         return cli_failed(&error);
     if (!noted && images->labels && crc32_z(0, images->labels, images->count) != mnist_labels) {

@@ -6,9 +6,6 @@
 
 mnist_fast_runtime cli_runtime(const struct cli_options *options);
 
-/* Where the data is looked for: --data, MNIST_FAST_DATA, data/ beside the program, data/ in the current folder. */
-const char *cli_data_folder(const struct cli_options *options);
-
 /* Loads one part; says so where it is not MNIST itself. Returns CLI_DONE, or tells the error. */
 int cli_load_images(const struct cli_options *options, mnist_fast_part part, bool labels, mnist_fast_images *images);
 

@@ -1,5 +1,6 @@
 /* `mnist_fast train`: the whole pipeline. */
 #include "commands.h"
+#include "data_folder.h"
 #include "draw.h"
 #include "files.h"
 #include "log.h"

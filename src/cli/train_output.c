@@ -1,5 +1,6 @@
 #include "train_output.h"
 
+#include "data_folder.h"
 #include "json.h"
 #include "profile.h"
 #include "program.h"
