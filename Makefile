@@ -20,6 +20,8 @@ bindir        = $(exec_prefix)/bin
 libdir        = $(exec_prefix)/lib
 includedir    = $(prefix)/include
 datarootdir   = $(prefix)/share
+pkgdatadir    = $(datarootdir)/mnist_fast
+docdir        = $(datarootdir)/doc/mnist_fast
 mandir        = $(datarootdir)/man
 pkgconfigdir  = $(libdir)/pkgconfig
 
@@ -218,6 +220,8 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	tests/layers-test
 	$(again) bench-smoke
 	tests/python src/python build/$(SONAME)
+	LD_LIBRARY_PATH=build CC='$(CC)' CXX='$(CXX)' tests/examples build/examples -Iinclude build/$(SONAME) src/python
+	tests/fetch_test.py
 	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
 	tests/report build
@@ -302,10 +306,10 @@ bench-smoke: all $(BENCHES)
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
           tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
-          tests/interop tests/python)
+          tests/interop tests/python tests/examples)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
 
 lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the layer check
 	$(setup) build lint
@@ -328,17 +332,24 @@ format: ## let clang-format rewrite the sources
 
 pc = sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|'
 MAN_PAGES = $(wildcard docs/*.1)
+DOCUMENTS = LICENSE README.md
+EXAMPLES  = $(wildcard docs/examples/*)
 
 .PHONY: install install-strip installcheck uninstall
-install: all ## to DESTDIR, prefix (/usr/local), bindir, libdir, includedir, mandir
+install: all ## to DESTDIR, prefix (/usr/local), bindir, libdir, includedir, datarootdir, mandir, docdir
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir) \
-	    $(if $(MAN_PAGES),$(DESTDIR)$(mandir)/man1)
+	    $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(docdir)/examples $(if $(MAN_PAGES),$(DESTDIR)$(mandir)/man1)
 	$(INSTALL) $(STRIP) -m 755 $(PROGRAM) $(DESTDIR)$(bindir)/mnist_fast
 	$(INSTALL) $(STRIP) -m 755 $(SHARED) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so
 	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(libdir)/libmnistfast.a
 	$(INSTALL) -m 644 include/mnist_fast.h $(DESTDIR)$(includedir)/mnist_fast.h
 	$(pc) docs/mnist_fast.pc.in >$(DESTDIR)$(pkgconfigdir)/mnist_fast.pc
+	$(INSTALL) -m 755 data/fetch $(DESTDIR)$(pkgdatadir)/fetch
+	$(INSTALL) -m 644 data/SHA256SUMS $(DESTDIR)$(pkgdatadir)/SHA256SUMS
+	$(INSTALL) -m 644 src/python/mnist_fast.py $(DESTDIR)$(pkgdatadir)/python/mnist_fast.py
+	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
+	$(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(docdir)/examples
 	$(if $(MAN_PAGES),$(INSTALL) -m 644 $(MAN_PAGES) $(DESTDIR)$(mandir)/man1)
 
 install-strip: ## the same, without symbols
@@ -346,22 +357,29 @@ install-strip: ## the same, without symbols
 
 # A user's program in C and in C++, against the header and libraries where they were installed.
 INSTALLED = PKG_CONFIG_PATH=$(DESTDIR)$(pkgconfigdir) PKG_CONFIG_SYSROOT_DIR=$(DESTDIR) pkg-config
-installcheck: install ## compile and run a small C and C++ program against what was installed
+LINKED_WITH_INSTALLED = LD_LIBRARY_PATH=$(DESTDIR)$(libdir)
+installcheck: install ## compile and run programs in C, C++ and Python against what was installed
 	$(CC) -std=c11 -pedantic -Wall -Werror tests/installed.c -o $(BUILD)/installed_c \
 	    $$($(INSTALLED) --cflags --libs mnist_fast)
 	$(CXX) -std=c++17 -pedantic -Wall -Werror -x c++ tests/installed.c -x none -o $(BUILD)/installed_cxx \
 	    $$($(INSTALLED) --cflags --libs mnist_fast)
 	$(CC) -std=c11 -static tests/installed.c -o $(BUILD)/installed_static \
 	    $$($(INSTALLED) --static --cflags --libs mnist_fast)
-	LD_LIBRARY_PATH=$(DESTDIR)$(libdir) $(BUILD)/installed_c
-	LD_LIBRARY_PATH=$(DESTDIR)$(libdir) $(BUILD)/installed_cxx
+	$(LINKED_WITH_INSTALLED) $(BUILD)/installed_c
+	$(LINKED_WITH_INSTALLED) $(BUILD)/installed_cxx
 	$(BUILD)/installed_static
 	$(DESTDIR)$(bindir)/mnist_fast --version
+	$(LINKED_WITH_INSTALLED) CC='$(CC)' CXX='$(CXX)' tests/examples $(BUILD)/examples_installed \
+	    "$$($(INSTALLED) --cflags mnist_fast)" "$$($(INSTALLED) --libs mnist_fast)" $(DESTDIR)$(pkgdatadir)/python
+	$(LINKED_WITH_INSTALLED) tests/python $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(libdir)/$(SONAME)
 
 uninstall: ## remove what install installs
 	rm -f $(DESTDIR)$(bindir)/mnist_fast $(DESTDIR)$(includedir)/mnist_fast.h \
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so $(DESTDIR)$(libdir)/libmnistfast.a \
-	    $(DESTDIR)$(pkgconfigdir)/mnist_fast.pc $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(MAN_PAGES))
+	    $(DESTDIR)$(pkgconfigdir)/mnist_fast.pc $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(MAN_PAGES)) \
+	    $(DOCUMENTS:%=$(DESTDIR)$(docdir)/%) $(EXAMPLES:docs/%=$(DESTDIR)$(docdir)/%) \
+	    $(addprefix $(DESTDIR)$(pkgdatadir)/,fetch SHA256SUMS python/mnist_fast.py)
+	rmdir $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir) $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(pkgdatadir) || true
 
 # Cleaning, packing, help
 
