@@ -337,7 +337,9 @@ END_TEST
 /* Files of a training without the options that version 2 has added are those of version 1. */
 START_TEST(version_of_the_files)
 {
-    static const char *const keys[] = {"patience", "schedule", "warmup", "weight_decay", "best"};
+    static const char *const keys[] = {"\"patience\":\"3\"",        "\"schedule\":\"cosine\"",
+                                       "\"schedule_epochs\":\"7\"", "\"warmup_steps\":\"5\"",
+                                       "\"weight_decay\":\"0.1\"",  "best"};
     for (int i = 0; i < 2; i++)
         for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
             mnist_fast_config config = patient(i ? 3 : 0);
@@ -360,9 +362,9 @@ START_TEST(version_of_the_files)
             support_case("options %d, checkpoint %d", i, checkpoint);
             ck_assert_int_eq(memmem(file.data + 8, length, "\"mnist_fast\":\"2\"", 16) != NULL, i && checkpoint);
             ck_assert_int_eq(memmem(file.data + 8, length, "\"mnist_fast\":\"1\"", 16) != NULL, !i || !checkpoint);
-            for (int k = 0; k < 5; k++)
+            for (int k = 0; k < 6; k++)
                 ck_assert_int_eq(memmem(file.data + 8, length, keys[k], strlen(keys[k])) != NULL,
-                                 i && (checkpoint || k < 4));
+                                 i && (checkpoint || k < 5));
             free(file.data);
             network = load(model_path);
             mnist_fast_config found;

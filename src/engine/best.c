@@ -54,6 +54,5 @@ void mf_best_use(mnist_fast *n, bool use)
         const struct mf_matrix other = layer->best;
         layer->best = layer->w;
         layer->w = other;
-        mf_layer_transpose(n, l);
     }
 }

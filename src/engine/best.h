@@ -10,7 +10,7 @@ void mf_best_keep(mnist_fast *network, double loss); /* the weights are those of
 void mf_best_forget(mnist_fast *network);            /* there is no best epoch */
 
 /* Whether the kernels are to compute with the weights of the best epoch, if there is one, or with those that training
- * goes on from. */
+ * goes on from. wt is always that of the latter: nothing but training reads it. */
 void mf_best_use(mnist_fast *network, bool use);
 
 #endif

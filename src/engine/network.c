@@ -159,6 +159,6 @@ void mf_tensor_set(mnist_fast *n, int tensor, enum mf_tensor_kind kind, const fl
     const size_t size = mf_tensor_size(n, tensor);
     for (size_t i = 0; i < size; i++)
         *tensor_element(n, tensor, kind, i) = values[i];
-    if (mf_layer_matrix(n, tensor / 2, kind).data == n->layer[tensor / 2].w.data)
+    if (kind == MF_WEIGHT)
         mf_layer_transpose(n, tensor / 2);
 }

@@ -15,7 +15,7 @@ struct mf_layer {
     int bias_row;             /* in, rounded up to 16: the bias is one more row of w, m and v */
     int panels;               /* of out */
     struct mf_matrix w, m, v; /* (in, out): weights, Adam's first and second moments */
-    struct mf_matrix wt;      /* (out, in): a copy of w, transposed; not there for the first layer */
+    struct mf_matrix wt;      /* (out, in): w, transposed, as training needs it; not there for the first layer */
     struct mf_matrix best;    /* (in, out): w of the best epoch, or, while that is in use, of the last: see best.h */
 };
 
