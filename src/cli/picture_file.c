@@ -1,154 +1,218 @@
 #include "picture_file.h"
 
+#include "picture_formats.h"
 #include "program.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LARGEST_FILE = 64 << 20 };
+#define EXPECTED "expected PNG, JPEG, PGM or PPM"
 
-static mnist_fast_status open_file(const char *path, int *file, mnist_fast_error *error)
+typedef mnist_fast_status decoder(struct cli_bytes file, struct cli_picture *picture, mnist_fast_error *error);
+
+/* Formats by their first bytes; those without a decoder are refused by their name. */
+static const struct format {
+    size_t at, length;
+    const char *magic, *name;
+    decoder *decode;
+} formats[] = {
+    {0, 8, "\x89PNG\r\n\x1a\n", "PNG", cli_picture_decode_png},
+    {0, 3, "\xff\xd8\xff", "JPEG", cli_picture_decode_jpeg},
+    {0, 2, "P1", "PBM", cli_picture_decode_pnm},
+    {0, 2, "P2", "PGM", cli_picture_decode_pnm},
+    {0, 2, "P3", "PPM", cli_picture_decode_pnm},
+    {0, 2, "P4", "PBM", cli_picture_decode_pnm},
+    {0, 2, "P5", "PGM", cli_picture_decode_pnm},
+    {0, 2, "P6", "PPM", cli_picture_decode_pnm},
+    {0, 2, "P7", "a PAM picture", NULL},
+    {0, 4, "GIF8", "a GIF picture", NULL},
+    {8, 4, "WEBP", "a WebP picture", NULL},
+    {4, 8, "ftypheic", "a HEIC picture", NULL},
+    {4, 8, "ftypheix", "a HEIC picture", NULL},
+    {4, 8, "ftypmif1", "a HEIF picture", NULL},
+    {4, 8, "ftypavif", "an AVIF picture", NULL},
+    {4, 4, "ftyp", "a video", NULL},
+    {4, 8, "JXL \r\n\x87\n", "a JPEG XL picture", NULL},
+    {0, 2, "\xff\x0a", "a JPEG XL picture", NULL},
+    {4, 8, "jP  \r\n\x87\n", "a JPEG 2000 picture", NULL},
+    {0, 4, "II*\0", "a TIFF picture", NULL},
+    {0, 4, "MM\0*", "a TIFF picture", NULL},
+    {0, 4, "8BPS", "a Photoshop picture", NULL},
+    {0, 4, "\0\0\1\0", "an icon", NULL},
+    {0, 5, "%PDF-", "a PDF document", NULL},
+    {0, 2, "BM", "a BMP picture", NULL},
+    {0, 4, "PK\3\4", "a zip archive", NULL},
+    {0, 2, "\x1f\x8b", "a gzip file", NULL},
+    {0, 16, "version https://", "a Git LFS pointer", NULL},
+    {0, 4, "\0\0\x08\x03", "an IDX file of images", NULL},
+    {0, 4, "\0\0\x08\x01", "an IDX file of labels", NULL},
+};
+
+static const struct format *find_format(struct cli_bytes file)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (file.size >= formats[i].at + formats[i].length &&
+            memcmp(file.data + formats[i].at, formats[i].magic, formats[i].length) == 0)
+            return &formats[i];
+    return NULL;
+}
+
+/* A page of HTML, XML or SVG: '<' after white space or the mark of UTF-8. */
+static bool is_markup(struct cli_bytes file)
+{
+    size_t i = file.size >= 3 && memcmp(file.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    while (i < file.size && (file.data[i] == ' ' || (file.data[i] >= '\t' && file.data[i] <= '\r')))
+        i++;
+    return i < file.size && file.data[i] == '<';
+}
+
+static mnist_fast_status decode(struct cli_bytes file, struct cli_picture *picture, mnist_fast_error *error)
+{
+    const struct format *const format = find_format(file);
+    if (format && format->decode)
+        return format->decode(file, picture, error);
+    if (file.size == 0)
+        return cli_fail(error, MNIST_FAST_BAD_DATA, "is empty (" EXPECTED "); give a picture");
+    if (format || is_markup(file))
+        return cli_fail(error, MNIST_FAST_BAD_DATA, "is %s (" EXPECTED "); convert it to PNG",
+                        format ? format->name : "an HTML, XML or SVG page");
+    return cli_fail(error, MNIST_FAST_BAD_DATA,
+                    "is no picture (" EXPECTED ", found a file that begins with 0x%02x%s); "
+                    "convert it to PNG",
+                    file.data[0], file.size > 1 ? "..." : "");
+}
+
+/* ---- the file as a whole ---- */
+
+static mnist_fast_status cannot_be_read(mnist_fast_error *error)
+{
+    return cli_fail(error, MNIST_FAST_BAD_FILE, "cannot be read (%s); check it and its permissions", strerror(errno));
+}
+
+/* Up to `room` bytes; *got == 0 at the end. Waits where the descriptor does not block. */
+static mnist_fast_status read_some(int file, uint8_t *to, size_t room, size_t *got, mnist_fast_error *error)
+{
+    for (;;) {
+        const ssize_t n = read(file, to, room);
+        if (n >= 0) {
+            *got = (size_t)n;
+            return MNIST_FAST_OK;
+        }
+        struct pollfd input = {.fd = file, .events = POLLIN};
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            poll(&input, 1, -1);
+        else if (errno != EINTR)
+            return cannot_be_read(error);
+    }
+}
+
+/* All bytes of a regular file, pipe or device: *data must be freed whatever happens. */
+static mnist_fast_status read_all(int file, uint8_t **data, size_t *size, mnist_fast_error *error)
 {
     struct stat about;
-    *file = STDIN_FILENO;
-    if (strcmp(path, "-") == 0)
-        return MNIST_FAST_OK;
-    /* O_NONBLOCK: opening a FIFO must not wait for a writer. Reading one waits for those that are there. */
-    *file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (*file < 0)
-        return cli_fail(error, MNIST_FAST_BAD_FILE,
-                        "%s: cannot be opened (%s); name a picture, or test:N for test image N", path, strerror(errno));
-    if (fstat(*file, &about) != 0 || fcntl(*file, F_SETFL, 0) != 0 || S_ISDIR(about.st_mode))
-        return cli_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read (%s); name a picture", path,
-                        S_ISDIR(about.st_mode) ? "it is a folder" : strerror(errno));
-    return MNIST_FAST_OK;
-}
-
-/* The whole file, or as much as is allowed. *data is the caller's, also after a failure. */
-static mnist_fast_status read_all(const char *path, int file, uint8_t **data, size_t *size, mnist_fast_error *error)
-{
-    size_t room = 0;
-    *size = 0;
-    for (;;) {
-        if (*size == room) {
-            if (room > LARGEST_FILE)
-                return cli_fail(error, MNIST_FAST_BAD_DATA,
-                                "%s: too large for a picture (expected at most %d MB); scale it down", path,
-                                LARGEST_FILE >> 20);
-            room = room ? 2 * room : 1 << 16;
-            uint8_t *larger = realloc(*data, room);
-            if (!larger)
-                return cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory to read it; free some", path);
-            *data = larger;
+    if (fstat(file, &about) != 0)
+        return cannot_be_read(error);
+    if (S_ISDIR(about.st_mode))
+        return cli_fail(error, MNIST_FAST_BAD_FILE, "is a folder (expected a picture); name a file");
+    /* One byte more than a file should have, to see its end without growing. */
+    size_t room = 1 << 16;
+    if (S_ISREG(about.st_mode) && about.st_size < CLI_PICTURE_MAX_FILE)
+        room = (size_t)about.st_size + 1;
+    for (*size = 0;;) {
+        uint8_t *const larger = realloc(*data, room);
+        if (!larger)
+            return cli_fail(error, MNIST_FAST_NO_MEMORY, "not enough memory for %zu bytes", room);
+        *data = larger;
+        while (*size < room) {
+            size_t got = 0;
+            const mnist_fast_status status = read_some(file, *data + *size, room - *size, &got, error);
+            if (status || got == 0)
+                return status;
+            *size += got;
         }
-        const ssize_t n = read(file, *data + *size, room - *size);
-        if (n == 0)
-            return MNIST_FAST_OK;
-        if (n > 0)
-            *size += (size_t)n;
-        else if (errno != EINTR)
-            return cli_fail(error, MNIST_FAST_BAD_FILE, "%s: cannot be read (%s); check the disk", path,
-                            strerror(errno));
+        if (*size > CLI_PICTURE_MAX_FILE)
+            return cli_fail(error, MNIST_FAST_BAD_DATA, "is too large (expected at most %d bytes); scale it down",
+                            CLI_PICTURE_MAX_FILE);
+        room = 2 * room < CLI_PICTURE_MAX_FILE ? 2 * room : CLI_PICTURE_MAX_FILE + 1;
     }
 }
 
-mnist_fast_status cli_picture_allocate(const char *path, size_t width, size_t height, struct cli_picture *picture,
-                                       mnist_fast_error *error)
+/* The end of a path that is too long for an error. */
+static const char *short_name(const char *path)
 {
-    if (width < 1 || height < 1 || width > CLI_PICTURE_SIDE || height > CLI_PICTURE_SIDE ||
-        width * height > CLI_PICTURE_PIXELS)
-        return cli_fail(error, MNIST_FAST_BAD_DATA,
-                        "%s: has %zu x %zu pixels (expected 1 to %d a side, at most %d million in all); scale it down",
-                        path, width, height, CLI_PICTURE_SIDE, CLI_PICTURE_PIXELS / 1000000);
-    *picture = (struct cli_picture){.grey = malloc(width * height), .width = width, .height = height};
-    return picture->grey ? MNIST_FAST_OK
-                         : cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for %zu x %zu pixels; free some", path,
-                                    width, height);
-}
-
-mnist_fast_status cli_picture_damaged(const char *path, const char *format, const char *reason, mnist_fast_error *error)
-{
-    return cli_fail(error, MNIST_FAST_BAD_DATA, "%s: damaged %s (%.120s); save it again", path, format, reason);
-}
-
-/* What else people have, by its first bytes. */
-static const char *other_format(struct cli_bytes file)
-{
-    static const struct {
-        size_t at;
-        const char *magic, *name;
-    } formats[] = {
-        {0, "GIF8", "a GIF picture"},   {8, "WEBP", "a WebP picture"},   {4, "ftyp", "a HEIC, AVIF or video file"},
-        {0, "BM", "a BMP picture"},     {0, "II*", "a TIFF picture"},    {0, "MM", "a TIFF picture"},
-        {0, "%PDF", "a PDF document"},  {0, "<", "an HTML or SVG file"}, {0, "PK", "a zip archive"},
-        {0, "\x1f\x8b", "a gzip file"},
-    };
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        const size_t length = strlen(formats[i].magic);
-        if (file.size >= formats[i].at + length && memcmp(file.data + formats[i].at, formats[i].magic, length) == 0)
-            return formats[i].name;
-    }
-    return "not a picture that is known here";
+    enum { LONGEST = 256 };
+    const size_t length = strlen(path);
+    return strcmp(path, "-") == 0 ? "standard input" : length > LONGEST ? path + length - LONGEST : path;
 }
 
 mnist_fast_status cli_picture_read(const char *path, struct cli_picture *picture, mnist_fast_error *error)
 {
-    int file = -1;
+    const bool standard_input = strcmp(path, "-") == 0;
+    mnist_fast_error reason = {""};
     uint8_t *data = NULL;
-    struct cli_bytes bytes = {NULL, 0};
+    size_t size = 0;
     *picture = (struct cli_picture){0};
-    mnist_fast_status status = open_file(path, &file, error);
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+    const int file = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    mnist_fast_status status = file < 0 ? cannot_be_read(&reason) : read_all(file, &data, &size, &reason);
     if (!status)
-        status = read_all(path, file, &data, &bytes.size, error);
-    if (status)
-        goto done;
-    bytes.data = data;
-    static const uint8_t png[] = {0x89, 'P', 'N', 'G'}, jpeg[] = {0xff, 0xd8, 0xff};
-    if (bytes.size == 0)
-        status = cli_fail(error, MNIST_FAST_BAD_DATA, "%s: is empty; name a picture", path);
-    else if (bytes.size >= sizeof png && memcmp(data, png, sizeof png) == 0)
-        status = cli_picture_png(path, bytes, picture, error);
-    else if (bytes.size >= sizeof jpeg && memcmp(data, jpeg, sizeof jpeg) == 0)
-        status = cli_picture_jpeg(path, bytes, picture, error);
-    else if (bytes.size >= 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '6')
-        status = cli_picture_pnm(path, bytes, picture, error);
-    else
-        status =
-            cli_fail(error, MNIST_FAST_BAD_DATA,
-                     "%s: %s (expected PNG, JPEG, PGM or PPM); convert it, as with ImageMagick: convert FILE x.png",
-                     path, other_format(bytes));
-done:
+        status = decode((struct cli_bytes){data, size}, picture, &reason);
     if (status) {
         free(picture->grey);
         *picture = (struct cli_picture){0};
+        cli_fail(error, status, "%s: %s", short_name(path), reason.text);
     }
     free(data);
-    if (file > STDIN_FILENO)
+    if (file >= 0 && !standard_input)
         close(file);
     return status;
 }
 
+mnist_fast_status cli_picture_allocate(uint64_t width, uint64_t height, struct cli_picture *picture,
+                                       mnist_fast_error *error)
+{
+    const unsigned long long w = width, h = height;
+    if (width == 0 || height == 0)
+        return cli_fail(error, MNIST_FAST_BAD_DATA, "has %llu x %llu pixels (expected at least 1 a side); give another",
+                        w, h);
+    if (width > CLI_PICTURE_MAX_SIDE || height > CLI_PICTURE_MAX_SIDE || width * height > CLI_PICTURE_MAX_PIXELS)
+        return cli_fail(error, MNIST_FAST_BAD_DATA,
+                        "has %llu x %llu pixels (expected at most %d a side, %d in all); scale it down", w, h,
+                        CLI_PICTURE_MAX_SIDE, CLI_PICTURE_MAX_PIXELS);
+    picture->grey = malloc(width * height);
+    if (!picture->grey)
+        return cli_fail(error, MNIST_FAST_NO_MEMORY, "not enough memory for %llu x %llu pixels", w, h);
+    picture->width = (int)width;
+    picture->height = (int)height;
+    return MNIST_FAST_OK;
+}
+
+/* ---- writing ---- */
+
 mnist_fast_status cli_picture_write(const char *path, const uint8_t pixels[MNIST_FAST_PIXELS], mnist_fast_error *error)
 {
-    enum { SIDE = 28 };
+    static const char suffix[] = ".png", header[] = "P5\n28 28\n255\n";
     const size_t length = strlen(path);
-    if (length >= 4 && strcmp(path + length - 4, ".png") == 0) {
-        size_t size;
-        uint8_t *png = cli_png_encode(pixels, SIDE, SIDE, &size);
-        if (!png)
-            return cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory to write it; free some", path);
-        const mnist_fast_status status = mnist_fast_write_file(path, png, size, error);
-        free(png);
-        return status;
+    if (length < strlen(suffix) || strcasecmp(path + length - strlen(suffix), suffix) != 0) {
+        uint8_t pgm[sizeof header - 1 + MNIST_FAST_PIXELS];
+        memcpy(pgm, header, sizeof header - 1);
+        memcpy(pgm + sizeof header - 1, pixels, MNIST_FAST_PIXELS);
+        return mnist_fast_write_file(path, pgm, sizeof pgm, error);
     }
-    char pgm[32 + MNIST_FAST_PIXELS];
-    const size_t header = (size_t)snprintf(pgm, sizeof pgm, "P5\n%d %d\n255\n", SIDE, SIDE);
-    memcpy(pgm + header, pixels, MNIST_FAST_PIXELS);
-    return mnist_fast_write_file(path, pgm, header + MNIST_FAST_PIXELS, error);
+    enum { SIDE = 28 };
+    size_t size;
+    uint8_t *const png = cli_png_encode(pixels, SIDE, SIDE, &size);
+    if (!png)
+        return cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: not enough memory to write it", short_name(path));
+    const mnist_fast_status status = mnist_fast_write_file(path, png, size, error);
+    free(png);
+    return status;
 }

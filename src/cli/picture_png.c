@@ -1,135 +1,184 @@
-/* PNG by libpng's row interface. One longjmp, from its error handler to the function that called setjmp: all that must
- * survive it is in struct job, which that function does not own. */
-#include "picture_file.h"
+/* PNG through libpng's row interface: not the simplified one (png_image_*), which has had six of its recent
+ * vulnerabilities. */
+#include "picture_formats.h"
 #include "program.h"
 
 #include <png.h>
 #include <setjmp.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct job {
-    const char *path;
-    struct cli_bytes file;
-    size_t next; /* byte of the file */
-    struct cli_picture *picture;
-    mnist_fast_error *error;
-    mnist_fast_status status;
-    char reason[128]; /* of libpng */
-    uint8_t *pixels;  /* grey and alpha */
-    png_bytep *rows;
+enum {
+    CHANNELS = 4,
+    MAX_CHUNK = 8000000, /* bytes of one chunk beside the pixels */
+    MAX_CHUNKS = 1000    /* of them; those that are kept at all */
 };
 
-static void on_error(png_structp png, png_const_charp reason)
+/* What must outlive a longjmp. */
+struct reader {
+    struct cli_bytes left;
+    struct cli_picture *picture;
+    uint8_t *row;
+    mnist_fast_status status;
+    mnist_fast_error *error;
+};
+
+static void on_error(png_structp png, png_const_charp message)
 {
-    struct job *job = png_get_error_ptr(png);
-    strncpy(job->reason, reason, sizeof job->reason - 1);
+    struct reader *const reader = png_get_error_ptr(png);
+    if (!reader->status) /* none of our own */
+        reader->status =
+            cli_fail(reader->error, MNIST_FAST_BAD_DATA, "is damaged (libpng: %.100s); get it again", message);
     png_longjmp(png, 1);
 }
 
-static void on_warning(png_structp png, png_const_charp reason)
+static void on_warning(png_structp png, png_const_charp message)
 {
-    (void)png;
-    (void)reason;
+    (void)png, (void)message;
 }
 
 static void read_bytes(png_structp png, png_bytep to, size_t size)
 {
-    struct job *job = png_get_io_ptr(png);
-    if (size > job->file.size - job->next)
-        png_error(png, "cut short");
-    memcpy(to, job->file.data + job->next, size);
-    job->next += size;
+    struct reader *const reader = png_get_io_ptr(png);
+    if (size > reader->left.size) {
+        reader->status = cli_fail(reader->error, MNIST_FAST_BAD_DATA, "is cut short; get it again");
+        png_error(png, "");
+    }
+    memcpy(to, reader->left.data, size);
+    reader->left.data += size;
+    reader->left.size -= size;
 }
 
-/* Every kind of PNG becomes 8 bits of grey and 8 of alpha. */
-static void transform(png_structp png)
+/* A row of a pass, over white paper. */
+static void keep_row(const struct reader *reader, uint32_t y, uint32_t columns, uint32_t first, uint32_t step)
 {
+    uint8_t *to = reader->picture->grey + (size_t)y * (size_t)reader->picture->width + first;
+    const uint8_t *pixel = reader->row;
+    for (uint32_t x = 0; x < columns; x++, pixel += CHANNELS, to += step) {
+        const unsigned grey = cli_luma(pixel[0], pixel[1], pixel[2]), alpha = pixel[3];
+        *to = (uint8_t)((grey * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
+}
+
+/* All that may end in on_error. */
+static void decode(png_structp png, png_infop info, struct reader *reader)
+{
+    png_set_read_fn(png, reader, read_bytes);
+    png_set_user_limits(png, CLI_PICTURE_MAX_SIDE, CLI_PICTURE_MAX_SIDE);
+    png_set_chunk_malloc_max(png, MAX_CHUNK);
+    png_set_chunk_cache_max(png, MAX_CHUNKS);
+    /* Of the chunks only IHDR, PLTE, tRNS, IDAT and IEND: no profile, gamma or text is parsed. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_read_info(png, info);
+
+    const uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+    reader->status = cli_picture_allocate(width, height, reader->picture, reader->error);
+    if (reader->status)
+        png_error(png, "");
+    /* Whatever it was, it becomes red, green, blue and alpha of 8 bits; making it grey is left to cli_luma, because
+     * libpng's weights depend on the file. */
     png_set_expand(png);
     png_set_scale_16(png);
-    png_set_tRNS_to_alpha(png);
-    png_set_rgb_to_gray(png, PNG_ERROR_ACTION_NONE, PNG_RGB_TO_GRAY_DEFAULT, PNG_RGB_TO_GRAY_DEFAULT);
-    png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
-    png_set_interlace_handling(png);
-}
-
-static bool allocate(struct job *job, png_structp png, png_infop info)
-{
-    const size_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-    job->status = cli_picture_allocate(job->path, width, height, job->picture, job->error);
-    if (job->status)
-        return false;
-    job->pixels = malloc(2 * width * height);
-    job->rows = malloc(height * sizeof *job->rows);
-    if (!job->pixels || !job->rows) {
-        job->status = cli_fail(job->error, MNIST_FAST_NO_MEMORY, "%s: no memory for %zu x %zu pixels; free some",
-                               job->path, width, height);
-        return false;
-    }
-    for (size_t y = 0; y < height; y++)
-        job->rows[y] = job->pixels + 2 * width * y;
-    return true;
-}
-
-static void decode(struct job *job, png_structp png, png_infop info)
-{
-    if (setjmp(png_jmpbuf(png))) {
-        if (!job->status)
-            job->status = cli_picture_damaged(job->path, "PNG", job->reason, job->error);
-        return;
-    }
-    png_set_user_limits(png, CLI_PICTURE_SIDE, CLI_PICTURE_SIDE);
-    png_set_chunk_cache_max(png, 64);
-    png_set_chunk_malloc_max(png, 8 << 20);
-    png_set_read_fn(png, job, read_bytes);
-    png_read_info(png, info);
-    transform(png);
+    png_set_gray_to_rgb(png);
+    png_set_add_alpha(png, 255, PNG_FILLER_AFTER);
     png_read_update_info(png, info);
-    if (png_get_channels(png, info) != 2 || png_get_bit_depth(png, info) != 8)
-        png_error(png, "an unknown kind of pixels");
-    if (!allocate(job, png, info))
-        return;
-    png_read_image(png, job->rows);
+    if (png_get_channels(png, info) != CHANNELS || png_get_bit_depth(png, info) != 8 ||
+        png_get_rowbytes(png, info) != (size_t)width * CHANNELS)
+        png_error(png, "unexpected layout of its rows");
+    reader->row = malloc((size_t)width * CHANNELS);
+    if (!reader->row) {
+        reader->status =
+            cli_fail(reader->error, MNIST_FAST_NO_MEMORY, "not enough memory for a row of %u pixels", width);
+        png_error(png, "");
+    }
+    if (png_get_interlace_type(png, info) == PNG_INTERLACE_NONE) {
+        for (uint32_t y = 0; y < height; y++) {
+            png_read_row(png, reader->row, NULL);
+            keep_row(reader, y, width, 0, 1);
+        }
+    } else {
+        for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
+            const uint32_t columns = PNG_PASS_COLS(width, pass), rows = columns ? PNG_PASS_ROWS(height, pass) : 0;
+            for (uint32_t y = 0; y < rows; y++) {
+                png_read_row(png, reader->row, NULL);
+                keep_row(reader, PNG_ROW_FROM_PASS_ROW(y, pass), columns, PNG_PASS_START_COL(pass),
+                         PNG_PASS_COL_OFFSET(pass));
+            }
+        }
+    }
     png_read_end(png, NULL);
 }
 
-mnist_fast_status cli_picture_png(const char *path, struct cli_bytes file, struct cli_picture *picture,
-                                  mnist_fast_error *error)
+mnist_fast_status cli_picture_decode_png(struct cli_bytes file, struct cli_picture *picture, mnist_fast_error *error)
 {
-    struct job job = {.path = path, .file = file, .picture = picture, .error = error};
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+    struct reader reader = {.left = file, .picture = picture, .error = error};
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (info)
-        decode(&job, png, info);
-    else
-        job.status = cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory to read it; free some", path);
-    for (size_t i = 0; !job.status && i < picture->width * picture->height; i++) {
-        const unsigned grey = job.pixels[2 * i], alpha = job.pixels[2 * i + 1];
-        picture->grey[i] = (uint8_t)((grey * alpha + 255 * (255 - alpha) + 127) / 255); /* over white */
+    if (!info) {
+        reader.status = cli_fail(error, MNIST_FAST_NO_MEMORY, "not enough memory for libpng");
+        goto done;
     }
+    if (setjmp(png_jmpbuf(png)) == 0)
+        decode(png, info, &reader);
+done:
     png_destroy_read_struct(&png, &info, NULL);
-    free(job.pixels);
-    free(job.rows);
-    return job.status;
+    free(reader.row);
+    return reader.status;
 }
 
-/* ---- Writing ---- */
+/* ---- writing ---- */
+
+struct writer {
+    uint8_t *data;
+    size_t size, room;
+};
+
+static void on_write_error(png_structp png, png_const_charp message)
+{
+    (void)message; /* memory is the only reason */
+    png_longjmp(png, 1);
+}
+
+static void write_bytes(png_structp png, png_bytep from, size_t size)
+{
+    struct writer *const writer = png_get_io_ptr(png);
+    if (size > writer->room - writer->size) {
+        const size_t room = 2 * (writer->room + size);
+        uint8_t *const larger = realloc(writer->data, room);
+        if (!larger)
+            png_error(png, "");
+        writer->data = larger;
+        writer->room = room;
+    }
+    memcpy(writer->data + writer->size, from, size);
+    writer->size += size;
+}
+
+/* All that may end in on_write_error. */
+static void encode(png_structp png, png_infop info, struct writer *writer, const uint8_t *pixels, size_t width,
+                   size_t height)
+{
+    png_set_write_fn(png, writer, write_bytes, NULL);
+    png_set_IHDR(png, info, (uint32_t)width, (uint32_t)height, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(png, info);
+    for (size_t y = 0; y < height; y++)
+        png_write_row(png, pixels + y * width);
+    png_write_end(png, NULL);
+}
 
 uint8_t *cli_png_encode(const uint8_t *pixels, size_t width, size_t height, size_t *size)
 {
-    png_image image = {
-        .version = PNG_IMAGE_VERSION,
-        .width = (png_uint_32)width,
-        .height = (png_uint_32)height,
-        .format = PNG_FORMAT_GRAY,
-    };
-    png_alloc_size_t room = PNG_IMAGE_PNG_SIZE_MAX(image);
-    uint8_t *bytes = malloc(room);
-    if (bytes && png_image_write_to_memory(&image, bytes, &room, 0, pixels, (png_int_32)width, NULL)) {
-        *size = room;
-        return bytes;
+    struct writer writer = {NULL, 0, 0};
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, on_write_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    if (info && setjmp(png_jmpbuf(png)) == 0) {
+        encode(png, info, &writer, pixels, width, height);
+    } else {
+        free(writer.data);
+        writer.data = NULL;
     }
-    free(bytes);
-    return NULL;
+    png_destroy_write_struct(&png, &info);
+    *size = writer.size;
+    return writer.data;
 }
