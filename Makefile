@@ -173,6 +173,7 @@ $(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
 $(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
 $(SGEMM): $(BUILD)/bench/objects/peers/sgemm.o
 $(BENCHES): $(LIB)
+	@mkdir -p $(@D)
 	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    -lbenchmark -lpthread $(LIBS) $(LDLIBS)
 
