@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "Try 'mnist_fast --help'\n");
         return CLI_USAGE;
     }
-    static int (*const commands[CLI_COMMANDS])(const struct cli_options *) = {cli_train, cli_evaluate, cli_predict,
-                                                                              cli_export, cli_info, cli_selftest};
+    static int (*const commands[CLI_COMMANDS])(const struct cli_options *) = {cli_train,  cli_evaluate, cli_predict,
+                                                                              cli_export, cli_info,     cli_selftest};
     return cli_close_output(commands[options.command](&options));
 }

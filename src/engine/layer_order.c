@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool is_digit(char c)
@@ -47,12 +46,10 @@ static int group(const struct mf_safetensor *weight)
     return weight->shape[1] == MNIST_FAST_PIXELS ? 0 : weight->shape[0] == MNIST_FAST_CLASSES ? 2 : 1;
 }
 
-static int by_group_and_name(const void *x, const void *y)
+static bool comes_before(const struct mf_safetensor *a, const struct mf_safetensor *b)
 {
-    const struct mf_safetensor *const a = *(const struct mf_safetensor *const *)x;
-    const struct mf_safetensor *const b = *(const struct mf_safetensor *const *)y;
     bool alike;
-    return group(a) != group(b) ? group(a) - group(b) : compare_names(a->name, b->name, &alike);
+    return group(a) != group(b) ? group(a) < group(b) : compare_names(a->name, b->name, &alike) < 0;
 }
 
 void mf_layer_order(const struct mf_safetensors *header, const struct mf_safetensor *weight[MF_MAX_LAYERS + 1],
@@ -63,11 +60,13 @@ void mf_layer_order(const struct mf_safetensors *header, const struct mf_safeten
     for (size_t i = 0; i < header->count && *layers <= MF_MAX_LAYERS; i++) {
         const struct mf_safetensor *const tensor = &header->tensor[i];
         const size_t length = strlen(tensor->name);
-        if (length >= strlen(ending) && strcmp(tensor->name + length - strlen(ending), ending) == 0)
-            weight[(*layers)++] = tensor;
+        if (length < strlen(ending) || strcmp(tensor->name + length - strlen(ending), ending) != 0)
+            continue;
+        int at = (*layers)++;
+        for (; at > 0 && comes_before(tensor, weight[at - 1]); at--)
+            weight[at] = weight[at - 1];
+        weight[at] = tensor;
     }
-    if (*layers > 0)
-        qsort(weight, (size_t)*layers, sizeof *weight, by_group_and_name);
 }
 
 mnist_fast_status mf_layer_order_check(const char *path, const struct mf_safetensor *const weight[], int layers,

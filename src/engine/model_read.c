@@ -131,10 +131,8 @@ static char *bias_name(const struct mf_safetensor *weight)
     static const char ending[] = ".bias";
     const size_t stem = strlen(weight->name) - strlen(".weight");
     char *const name = malloc(stem + sizeof ending);
-    if (name) {
-        memcpy(name, weight->name, stem);
-        memcpy(name + stem, ending, sizeof ending);
-    }
+    if (name)
+        snprintf(name, stem + sizeof ending, "%.*s%s", (int)stem, weight->name, ending);
     return name;
 }
 
