@@ -61,8 +61,8 @@ double flop_of(int m, int k, int n)
 /* In blocks of rows, small enough for the cache and for the nonzeros. */
 template <typename Block> void by_blocks(int count, Block block)
 {
-    for (int begin = 0; begin < count; begin += MF_BLOCK_ROWS)
-        block(begin, std::min(begin + MF_BLOCK_ROWS, count));
+    for (int begin = 0; begin < count; begin += Nonzeros::ROWS)
+        block(begin, std::min(begin + Nonzeros::ROWS, count));
 }
 
 struct ForwardOperands {

@@ -65,14 +65,16 @@ class Matrix
 class Nonzeros
 {
   public:
+    enum { ROWS = 48 }; /* of a call */
     mf_packed_nonzeros packed;
     mf_nonzero_index index;
 
     explicit Nonzeros(int depth)
-        : count_(MF_BLOCK_ROWS), offset_(terms(depth) + MF_INDEX_AHEAD), value_(terms(depth) + MF_PANEL),
-          packed_offset_(terms(depth) + 1)
+        : count_(ROWS), offset_(terms(depth) + MF_INDEX_AHEAD), value_(terms(depth) + MF_PANEL),
+          packed_offset_(terms(depth) + MF_INDEX_AHEAD)
     {
         packed.depth = index.depth = depth;
+        packed.rows = index.rows = ROWS;
         packed.count = index.count = count_.get();
         packed.offset = offset_.get();
         packed.value = value_.get();
@@ -82,7 +84,7 @@ class Nonzeros
   private:
     static size_t terms(int depth)
     {
-        return static_cast<size_t>(MF_BLOCK_ROWS) * static_cast<size_t>(depth);
+        return static_cast<size_t>(ROWS) * static_cast<size_t>(depth);
     }
     Buffer<int> count_;
     Buffer<int32_t> offset_;

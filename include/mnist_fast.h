@@ -87,6 +87,9 @@ typedef struct mnist_fast_cpu {
     int cores;           /* physical cores among them */
     int quota;           /* floor of the cgroup's CPU quota, at least 1; 0: no quota */
     int default_threads; /* of a network: OMP_NUM_THREADS, else the least of the three above */
+    size_t l1, l2, l3;   /* bytes of the caches for data; 0: not there, or unknown */
+    int l2_cores;        /* of `cores`, that share an L2 */
+    int l3_cores;        /* and an L3 */
 } mnist_fast_cpu;
 
 /* Fills *cpu, of which the caller knows `size` bytes: mnist_fast_get_cpu(&cpu, sizeof cpu). */
@@ -215,7 +218,7 @@ MNIST_FAST_API void mnist_fast_restart_epoch(mnist_fast *network);
 MNIST_FAST_API int mnist_fast_best_epoch(const mnist_fast *network, double *loss);
 
 MNIST_FAST_API const char *mnist_fast_isa(const mnist_fast *network);        /* the kernels in use */
-MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* the threads in use */
+MNIST_FAST_API int mnist_fast_threads(const mnist_fast *network);            /* at most: little work takes fewer */
 MNIST_FAST_API size_t mnist_fast_parameter_count(const mnist_fast *network); /* weights and biases */
 
 /* The layers with weights: one for each hidden layer, and that of the outputs. They count from 0. 0 for NULL. */
@@ -229,6 +232,21 @@ MNIST_FAST_API mnist_fast_status mnist_fast_get_layer_shape(const mnist_fast *ne
  * Either may be NULL. */
 MNIST_FAST_API mnist_fast_status mnist_fast_get_layer(const mnist_fast *network, int layer, float *weights,
                                                       float *biases, mnist_fast_error *error);
+
+/* How the work of a training step is cut. It follows from the caches (mnist_fast_cpu), the network, the batch and the
+ * threads, and changes the time alone, never a result. The environment's MNIST_FAST_BLOCK=rows,panels[,pixels] decides
+ * instead where it is set when a network is created. */
+typedef struct mnist_fast_blocking {
+    size_t size;
+    int threads; /* that a step keeps busy, of mnist_fast_threads */
+    int rows;    /* images that pass through all layers together */
+    int panels;  /* of 16 columns of the gradient, against which the rows of the weights are updated */
+    int pixels;  /* of the first layer's weights, updated together */
+    int forced;  /* 1: by MNIST_FAST_BLOCK */
+} mnist_fast_blocking;
+
+/* Fills *blocking, of which the caller knows `size` bytes. */
+MNIST_FAST_API void mnist_fast_get_blocking(const mnist_fast *network, mnist_fast_blocking *blocking, size_t size);
 
 /* zlib's crc32 over the weights in file order: two equal checksums are, in practice, the same model. */
 MNIST_FAST_API uint32_t mnist_fast_weights_crc32(const mnist_fast *network);

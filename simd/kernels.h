@@ -28,8 +28,7 @@ enum {
     MF_PANEL = 16,       /* columns of a panel */
     MF_INPUTS = 784,     /* pixels of an image: inputs of the network */
     MF_CLASSES = 10,     /* its outputs */
-    MF_BLOCK_ROWS = 48,  /* output rows of one call that skips zeros, at most */
-    MF_INDEX_AHEAD = 16, /* entries that may be read, and their rows prefetched, after the last packed nonzero */
+    MF_INDEX_AHEAD = 16, /* entries that may be read, and their rows prefetched, after the last nonzero */
     MF_MR_MAX = 8        /* the largest MR of any instruction set */
 };
 
@@ -68,23 +67,25 @@ static inline size_t mf_stride(int rows)
     return (size_t)(rows | 1) * MF_PANEL;
 }
 
-/* Zero skipping. Both structures hold, for each tile of at most MF_BLOCK_ROWS output rows, the terms of the sum that
- * are not zero in every row of the tile, ascending. depth is the length of the whole sum. They are filled and read by
- * the kernels of one instruction set; the memory is the caller's. */
+/* Zero skipping. Both structures hold, for each tile of output rows, the terms of the sum that are not zero in every
+ * row of the tile, ascending. depth is the length of the whole sum, rows what a call may have of output rows, and tiles
+ * is mf_ceil_div(rows, MR). They are filled and read by the kernels of one instruction set; the memory is the caller's.
+ */
 
 /* For the pixels: the terms with their values. */
 struct mf_packed_nonzeros {
-    int depth;
-    int *count;      /* of each tile: mf_ceil_div(MF_BLOCK_ROWS, MR) */
+    int depth, rows;
+    int *count;      /* of each tile */
     int32_t *offset; /* tiles * depth + MF_INDEX_AHEAD: 16 * term, where a row of the right operand begins */
-    float *value;    /* MF_BLOCK_ROWS * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
+    float *value;    /* tiles * MR * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
 };
 
 /* For the columns of a matrix: the terms alone. */
 struct mf_nonzero_index {
-    int depth;
-    int *count;              /* of each tile */
-    uint64_t *packed_offset; /* tiles * depth + 1: (offset of the column in the matrix) << 32 | 16 * term */
+    int depth, rows;
+    int *count; /* of each tile */
+    uint64_t
+        *packed_offset; /* tiles * depth + MF_INDEX_AHEAD: (offset of the column in the matrix) << 32 | 16 * term */
 };
 
 /* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0. */
@@ -149,13 +150,13 @@ struct mf_kernels {
     /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. */
     void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);
 
-    /* The pixels with ink in any sample of a tile, for samples [begin, end), at most MF_BLOCK_ROWS. */
+    /* The pixels with ink in any sample of a tile, for samples [begin, end), at most packed->rows. */
     void (*pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed);
-    /* The samples with ink in any pixel of a tile, for pixels [begin, end), at most MF_BLOCK_ROWS.
+    /* The samples with ink in any pixel of a tile, for pixels [begin, end), at most packed->rows.
      * Up to 16 bytes after the last pixel of the last sample may be read. */
     void (*pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed);
 
-    /* The columns of x in which any sample of a tile is not zero, for samples [begin, end), at most MF_BLOCK_ROWS.
+    /* The columns of x in which any sample of a tile is not zero, for samples [begin, end), at most index->rows.
      * x has less than 2^32 elements. */
     void (*index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index);
 

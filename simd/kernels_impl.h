@@ -32,7 +32,11 @@
 #define INLINE static inline __attribute__((always_inline))
 /* Arrays of vectors become registers only when every loop over them is unrolled; the compiler needs this pragma below
  * -O3. */
+#ifdef __clang__ /* it ignores gcc's without a word */
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 enum { VECTORS = MF_PANEL / LANES }; /* of a panel */
 enum { PANELS_MAX = NR_PANELS > WIDE_PANELS ? NR_PANELS : WIDE_PANELS };
@@ -131,8 +135,12 @@ INLINE void tile(const struct product *p, enum source source, enum epilogue epil
     } else if (source == INDEXED) {
         const uint64_t *offset = p->index->packed_offset + (size_t)t * p->depth;
         const float *a = p->a.data + (size_t)row * MF_PANEL;
-        for (const uint64_t *end = offset + p->index->count[t]; offset < end; offset++)
+        for (const uint64_t *end = offset + p->index->count[t]; offset < end; offset++) {
+            if (rows == 1) /* as below; where more rows pass it, a panel is in L1 */
+                UNROLL for (int j = 0; j < panels; j++)
+                    __builtin_prefetch(b + (size_t)j * b_stride + (uint32_t)offset[MF_INDEX_AHEAD]);
             TERM(a + (*offset >> 32), MF_PANEL, b + (uint32_t)*offset);
+        }
     } else {
         const int32_t *offset = p->packed->offset + (size_t)t * p->depth;
         const float *a = p->packed->value + (size_t)t * MR * p->depth;
@@ -195,7 +203,7 @@ INLINE void product(const struct product *p, enum source source, enum epilogue e
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
     int panel = first;
     assert(0 <= begin && begin <= end && 0 <= first && first <= last);
-    assert((source != INDEXED && source != PACKED_NONZEROS) || rows <= MF_BLOCK_ROWS);
+    assert((source != INDEXED || rows <= p->index->rows) && (source != PACKED_NONZEROS || rows <= p->packed->rows));
     assert(mf_is_matrix(p->b) && mf_is_matrix(p->c) && ((source != SAMPLES && source != COLUMNS) || mf_is_matrix(p->a)));
     if (rows == 1)
         for (; panel + WIDE_PANELS <= last; panel += WIDE_PANELS)
@@ -310,7 +318,7 @@ INLINE uint64_t eight(const uint8_t *pixels)
 static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
-    assert(rows <= MF_BLOCK_ROWS && packed->depth >= MF_INPUTS);
+    assert(rows <= packed->rows && packed->depth >= MF_INPUTS);
     for (int t = 0; t < tiles; t++) {
         const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *image = pixels + (size_t)(begin + row) * MF_INPUTS;
@@ -337,7 +345,7 @@ static void NAME(pack_samples)(const uint8_t *pixels, int begin, int end, struct
 static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
-    assert(rows <= MF_BLOCK_ROWS && mf_is_matrix(x) && index->depth >= columns);
+    assert(rows <= index->rows && mf_is_matrix(x) && index->depth >= columns);
     for (int t = 0; t < tiles; t++) {
         const int row = begin + mf_part_begin(rows, t, tiles), next = begin + mf_part_begin(rows, t + 1, tiles);
         uint64_t *const first = index->packed_offset + (size_t)t * index->depth, *offset = first;
@@ -364,7 +372,7 @@ static void NAME(index_columns)(struct mf_matrix x, int columns, int begin, int 
 static void NAME(pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed)
 {
     const int rows = end - begin, tiles = mf_ceil_div(rows, MR);
-    assert(rows <= MF_BLOCK_ROWS && packed->depth >= samples && end <= MF_INPUTS);
+    assert(rows <= packed->rows && packed->depth >= samples && end <= MF_INPUTS);
     for (int t = 0; t < tiles; t++) {
         const int row = mf_part_begin(rows, t, tiles), height = mf_part_begin(rows, t + 1, tiles) - row;
         const uint8_t *patch = pixels + begin + row;

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
         goto done;
     }
     network->dense = !strcmp(argv[4], "dense");
+    network->all_threads = true;
     const mnist_fast_images first = {.pixels = images.pixels, .labels = images.labels, .count = c->images};
     if (mnist_fast_train(network, &first, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
         goto done;

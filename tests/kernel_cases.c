@@ -106,16 +106,17 @@ void matrix_thin(struct mf_matrix matrix, int rows, int columns, struct random *
 
 static size_t tiles_of(const struct mf_kernels *isa)
 {
-    return (size_t)mf_ceil_div(MF_BLOCK_ROWS, isa->mr);
+    return (size_t)mf_ceil_div(CALL_ROWS, isa->mr);
 }
 
 struct mf_packed_nonzeros packed_new(const struct mf_kernels *isa, int depth)
 {
     return (struct mf_packed_nonzeros){
         .depth = depth,
+        .rows = CALL_ROWS,
         .count = guarded_new(sizeof(int) * tiles_of(isa)),
         .offset = guarded_new(sizeof(int32_t) * (tiles_of(isa) * (size_t)depth + MF_INDEX_AHEAD)),
-        .value = guarded_new(sizeof(float) * (MF_BLOCK_ROWS * (size_t)depth + MF_PANEL)),
+        .value = guarded_new(sizeof(float) * (tiles_of(isa) * (size_t)isa->mr * (size_t)depth + MF_PANEL)),
     };
 }
 
@@ -123,7 +124,8 @@ struct mf_nonzero_index index_new(const struct mf_kernels *isa, int depth)
 {
     return (struct mf_nonzero_index){
         .depth = depth,
+        .rows = CALL_ROWS,
         .count = guarded_new(sizeof(int) * tiles_of(isa)),
-        .packed_offset = guarded_new(sizeof(uint64_t) * (tiles_of(isa) * (size_t)depth + 1)),
+        .packed_offset = guarded_new(sizeof(uint64_t) * (tiles_of(isa) * (size_t)depth + MF_INDEX_AHEAD)),
     };
 }

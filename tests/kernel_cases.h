@@ -43,7 +43,8 @@ struct mf_matrix pixels_scaled(const uint8_t *pixels, int samples);
 /* Takes elements of a matrix to zero, as a ReLU does: more in some columns than in others, and whole rows. */
 void matrix_thin(struct mf_matrix matrix, int rows, int columns, struct random *random);
 
-/* Memory of exactly the size that kernels.h names. */
+/* Memory of exactly the size that kernels.h names, for calls of so many output rows. */
+enum { CALL_ROWS = 48 };
 struct mf_packed_nonzeros packed_new(const struct mf_kernels *isa, int depth);
 struct mf_nonzero_index index_new(const struct mf_kernels *isa, int depth);
 

@@ -31,6 +31,7 @@ mnist_fast *network_new(const mnist_fast_config *config, const struct mf_kernels
     if (mnist_fast_create(config, &runtime, &network, &error))
         support_fail("%s", error.text);
     network->dense = dense;
+    network->all_threads = true;
     return network;
 }
 

@@ -3,41 +3,20 @@
 #include "base/cpu.h"
 
 #include "folder.h"
+#include "machine.h"
 #include "support.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* What stands below the folder is the machine. */
-static void new_machine(void)
-{
-    remove_tree(folder);
-    ck_assert_msg(mkdir(folder, 0700) == 0, "%s: %s", folder, strerror(errno));
-}
-
-/* A file of the machine, with the folders above it. */
-static void put(const char *name, const char *text)
-{
-    char path[PATH_MAX + 128];
-    snprintf(path, sizeof path, "%s%s", folder, name);
-    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    file_write(path, text, strlen(text));
-}
 
 static void put_siblings(int processor, const char *list)
 {
     char name[128];
     snprintf(name, sizeof name, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", processor);
-    put(name, list);
+    machine_put(name, list);
 }
 
 /* allowed: a '1' or '0' for each processor. */
@@ -61,7 +40,7 @@ static void expect(const char *what, const char *allowed, int affinity, int core
 
 START_TEST(nothing_known)
 {
-    new_machine();
+    machine_new();
     expect("empty machine", "1111", 4, 4, 0, 4);
     expect("empty machine", "0010", 1, 1, 0, 1);
     expect("empty machine", "0000", 0, 0, 0, 1);
@@ -70,7 +49,7 @@ END_TEST
 
 START_TEST(cores)
 {
-    new_machine();
+    machine_new();
     static const char *const far[] = {"0,4\n", "1,5\n", "2,6\n", "3,7\n", "0,4\n", "1,5\n", "2,6\n", "3,7\n"};
     for (int i = 0; i < 8; i++)
         put_siblings(i, far[i]);
@@ -93,49 +72,49 @@ END_TEST
 
 START_TEST(quota_version_2)
 {
-    new_machine();
-    put("/proc/self/cgroup", "0::/one/two\n");
+    machine_new();
+    machine_put("/proc/self/cgroup", "0::/one/two\n");
     expect("no folder", "11111111", 8, 8, 0, 8);
-    put("/sys/fs/cgroup/one/two/cpu.max", "max 100000\n");
+    machine_put("/sys/fs/cgroup/one/two/cpu.max", "max 100000\n");
     expect("max", "11111111", 8, 8, 0, 8);
-    put("/sys/fs/cgroup/one/cpu.max", "350000 100000\n");
+    machine_put("/sys/fs/cgroup/one/cpu.max", "350000 100000\n");
     expect("the parent's", "11111111", 8, 8, 3, 3);
-    put("/sys/fs/cgroup/cpu.max", "100000 50000\n");
+    machine_put("/sys/fs/cgroup/cpu.max", "100000 50000\n");
     expect("the root's is tighter", "11111111", 8, 8, 2, 2);
-    put("/sys/fs/cgroup/one/two/cpu.max", "1000 100000\n");
+    machine_put("/sys/fs/cgroup/one/two/cpu.max", "1000 100000\n");
     expect("less than one", "11111111", 8, 8, 1, 1);
-    put("/sys/fs/cgroup/one/two/cpu.max", "600000 100000\n");
-    put("/sys/fs/cgroup/one/cpu.max", "700000 100000\n");
-    put("/sys/fs/cgroup/cpu.max", "garbage\n");
+    machine_put("/sys/fs/cgroup/one/two/cpu.max", "600000 100000\n");
+    machine_put("/sys/fs/cgroup/one/cpu.max", "700000 100000\n");
+    machine_put("/sys/fs/cgroup/cpu.max", "garbage\n");
     expect("the group's own", "11111111", 8, 8, 6, 6);
     expect("more than the affinity", "00011", 2, 2, 6, 2);
-    put("/proc/self/cgroup", "0::/\n");
-    put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+    machine_put("/proc/self/cgroup", "0::/\n");
+    machine_put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
     expect("in a container", "11111111", 8, 8, 2, 2);
-    put("/sys/fs/cgroup/cpu.max", "200000 0\n");
+    machine_put("/sys/fs/cgroup/cpu.max", "200000 0\n");
     expect("no period", "11111111", 8, 8, 0, 8);
 }
 END_TEST
 
 START_TEST(quota_version_1)
 {
-    new_machine();
-    put("/proc/self/cgroup", "12:cpuset:/\n5:memory:/box\n4:cpu,cpuacct:/box/abc\n0::/box\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/box/abc/cpu.cfs_quota_us", "-1\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/box/abc/cpu.cfs_period_us", "100000\n");
+    machine_new();
+    machine_put("/proc/self/cgroup", "12:cpuset:/\n5:memory:/box\n4:cpu,cpuacct:/box/abc\n0::/box\n");
+    machine_put("/sys/fs/cgroup/cpu,cpuacct/box/abc/cpu.cfs_quota_us", "-1\n");
+    machine_put("/sys/fs/cgroup/cpu,cpuacct/box/abc/cpu.cfs_period_us", "100000\n");
     expect("-1", "1111", 4, 4, 0, 4);
-    put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
+    machine_put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
     expect("a quota without a period", "1111", 4, 4, 0, 4);
-    put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    machine_put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
     expect("the container's root", "1111", 4, 4, 2, 2);
-    put("/sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "100000\n");
-    put("/sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n");
+    machine_put("/sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "100000\n");
+    machine_put("/sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n");
     expect("the other name of the mount", "1111", 4, 4, 1, 1);
 
-    new_machine();
-    put("/proc/self/cgroup", "3:cpuset:/\n2:cpuacct:/\nnonsense\n1:\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    machine_new();
+    machine_put("/proc/self/cgroup", "3:cpuset:/\n2:cpuacct:/\nnonsense\n1:\n");
+    machine_put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n");
+    machine_put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     expect("other controllers", "1111", 4, 4, 0, 4);
 }
 END_TEST

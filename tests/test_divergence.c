@@ -12,7 +12,7 @@
 
 /* ---- The kernels tell ---- */
 
-enum { ROWS = 16, PANELS = 5, SAMPLES = 3, KERNELS = 3 };
+enum { ROWS = 16, CALL_ROWS = 48, PANELS = 5, SAMPLES = 3, KERNELS = 3 };
 static const char *const kernel_name[KERNELS] = {"weight_update", "weight_update_sparse", "bias_update"};
 
 static bool update(const struct mf_kernels *isa, int kernel, const struct mf_weight_update *op)
@@ -29,11 +29,11 @@ START_TEST(kernels_tell)
     static const float bad[] = {INFINITY, -INFINITY, NAN, 1e25f};
     const int kernel = _i;
     struct random random = random_from(720, 0, 0, 0);
-    struct mf_packed_nonzeros packed = {.depth = SAMPLES};
-    packed.count = guarded_new(MF_BLOCK_ROWS * sizeof(int));
-    packed.offset = guarded_new((MF_BLOCK_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
-    packed.value = guarded_new((MF_BLOCK_ROWS * SAMPLES + MF_PANEL) * sizeof(float));
-    memset(packed.offset, 0, (MF_BLOCK_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
+    struct mf_packed_nonzeros packed = {.depth = SAMPLES, .rows = CALL_ROWS};
+    packed.count = guarded_new(CALL_ROWS * sizeof(int));
+    packed.offset = guarded_new((CALL_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
+    packed.value = guarded_new((CALL_ROWS * SAMPLES + MF_PANEL) * sizeof(float));
+    memset(packed.offset, 0, (CALL_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
     uint8_t *pixels = guarded_new(SAMPLES * MF_INPUTS + 16);
     memset(pixels, 255, SAMPLES * MF_INPUTS + 16);
     struct mf_matrix of[4];

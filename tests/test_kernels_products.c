@@ -62,8 +62,8 @@ static void check_forward(const struct mf_kernels *const *isas, enum left left, 
         op.packed = left == PACKED ? &packed : NULL;
         op.index = left == INDEXED ? &index : NULL;
         op.x.data = left == PACKED ? NULL : x.data;
-        for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
-            const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
+        for (int row = begin; row < end; row += CALL_ROWS) {
+            const int next = row + CALL_ROWS < end ? row + CALL_ROWS : end;
             if (left == PACKED)
                 (*isas)->pack_samples(pixels, row, next, &packed);
             else if (left == INDEXED)
@@ -151,8 +151,8 @@ static void check_input_gradient(const struct mf_kernels *const *isas, bool inde
         op.dx = got;
         struct mf_nonzero_index index = index_new(*isas, out);
         op.index = indexed ? &index : NULL;
-        for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
-            const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
+        for (int row = begin; row < end; row += CALL_ROWS) {
+            const int next = row + CALL_ROWS < end ? row + CALL_ROWS : end;
             if (indexed)
                 (*isas)->index_columns(y, out, row, next, &index);
             (*isas)->input_gradient(&op, row, indexed ? next : end);

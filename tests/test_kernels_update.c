@@ -122,8 +122,8 @@ static void check_weight_update(const struct mf_kernels *const *isas, bool spars
             struct mf_packed_nonzeros packed = packed_new(*isas, samples);
             op.x.data = NULL;
             op.packed = &packed;
-            for (int row = begin; row < end; row += MF_BLOCK_ROWS) {
-                const int next = row + MF_BLOCK_ROWS < end ? row + MF_BLOCK_ROWS : end;
+            for (int row = begin; row < end; row += CALL_ROWS) {
+                const int next = row + CALL_ROWS < end ? row + CALL_ROWS : end;
                 (*isas)->pack_pixels(pixels, samples, row, next, &packed);
                 (*isas)->weight_update_sparse(&op, row, next, first, last);
             }

@@ -32,7 +32,8 @@ START_TEST(workspace_grows_linearly)
     for (int threads = 64; threads < MNIST_FAST_MAX_THREADS; threads *= 2) {
         const double expected = (double)least + (double)(most - least) * (threads - 64) / (MNIST_FAST_MAX_THREADS - 64);
         const double found = (double)workspace_of(threads);
-        if (!(found > 0.98 * expected && found < 1.02 * expected))
+        const double slack = 0.02 * expected + (2 << 20); /* a block begins at a huge page */
+        if (!(found > expected - slack && found < expected + slack))
             support_fail("%d threads: %.0f bytes, expected %.0f; 64 threads take %zu, %d take %zu", threads, found,
                          expected, least, MNIST_FAST_MAX_THREADS, most);
     }

@@ -84,6 +84,10 @@ END_TEST
 static const int hidden[][4] = {{500, 500, 500, 0}, {1, 0}, {37, 501, 3, 0}, {16, 0}, {128, 64, 0}, {2000, 0}};
 enum { NETWORKS = sizeof hidden / sizeof *hidden };
 
+/* For blocks of 48 pixels and 4 panels. */
+static const struct mf_cpu cpu = {
+    .affinity = 1, .cores = 1, .advised = 1, .caches = {32 << 10, 512 << 10, 32 << 20, 1, 1}};
+
 /* A partition asks the kernels for their tile shape alone, so that those this CPU cannot run are partitioned for too.
  */
 static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
@@ -92,7 +96,7 @@ static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
     while (units[layers])
         layers++;
     const mnist_fast_config config = config_of(1000, 0.1, layers, units);
-    const struct mf_runtime runtime = {.kernels = isa, .threads = 1};
+    const struct mf_runtime runtime = {.kernels = isa, .threads = 1, .cpu = cpu};
     mnist_fast *network;
     mnist_fast_error error;
     if (mf_network_create(&config, &runtime, &network, &error) != MNIST_FAST_OK)
@@ -101,8 +105,8 @@ static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
 }
 
 /* Shares of the samples that the tiles of each block of pixels keep, measured on 1000 MNIST images, 6 pixels a tile. */
-static const double mnist_density[MF_PIXEL_BLOCKS] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
-                                                      0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
+static const double mnist_density[MF_INPUTS] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
+                                                0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
 
 static struct mf_partition new_partition(const mnist_fast *network, bool sparse)
 {
@@ -136,7 +140,7 @@ START_TEST(all_weights)
                 if (task->begin < 0 || task->begin >= task->end || task->end > rows || task->first < 0 ||
                     task->first >= task->last || task->last > layer->panels || !(task->cost > 0))
                     support_fail("task %zu is not part of layer %d", u, l);
-                if (packed ? task->end - task->begin > MF_BLOCK_ROWS
+                if (packed ? task->end - task->begin > network->blocking.pixels
                            : task->begin / MF_PANEL != (task->end - 1) / MF_PANEL)
                     support_fail("task %zu of layer %d: rows [%d, %d) are more than a kernel takes", u, l, task->begin,
                                  task->end);

@@ -51,6 +51,7 @@ static int train_many(void)
     mnist_fast *network;
     if (mnist_fast_create(&config, &runtime, &network, &error))
         return OTHER_ERROR;
+    network->all_threads = true;
     const mnist_fast_status status = mnist_fast_train(network, &images, 1, NULL, NULL, &error);
     mnist_fast_free(network);
     return status == MNIST_FAST_OK                                               ? NO_ERROR

@@ -12,13 +12,13 @@
 
 /* ---- Kernels ---- */
 
-enum { ROWS = 16, PANELS = 5, SAMPLES = 3, KERNELS = 3 };
+enum { ROWS = 16, CALL_ROWS = 48, PANELS = 5, SAMPLES = 3, KERNELS = 3 };
 static const char *const kernel_name[KERNELS] = {"weight_update", "weight_update_sparse", "bias_update"};
 
 struct operands {
     struct mf_weight_update op;
     struct mf_packed_nonzeros packed;
-    int tile_count[MF_BLOCK_ROWS];
+    int tile_count[CALL_ROWS];
 };
 
 /* Weights of every kind, no gradient and no moments. */
@@ -28,11 +28,12 @@ static void make_operands(struct operands *o, float keep)
                                 FLT_MAX, -FLT_MAX, 1.0f,      -1.0f,      0x1.fffffep-1f};
     enum { ODD = sizeof odd / sizeof *odd };
     struct random random = random_from(710, 0, 0, 0);
-    o->packed = (struct mf_packed_nonzeros){.depth = SAMPLES, .count = o->tile_count}; /* all is black */
-    o->packed.offset = guarded_new((MF_BLOCK_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
-    o->packed.value = guarded_new((MF_BLOCK_ROWS * SAMPLES + MF_PANEL) * sizeof(float));
+    o->packed =
+        (struct mf_packed_nonzeros){.depth = SAMPLES, .rows = CALL_ROWS, .count = o->tile_count}; /* all is black */
+    o->packed.offset = guarded_new((CALL_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
+    o->packed.value = guarded_new((CALL_ROWS * SAMPLES + MF_PANEL) * sizeof(float));
     memset(o->tile_count, 0, sizeof o->tile_count);
-    memset(o->packed.offset, 0, (MF_BLOCK_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
+    memset(o->packed.offset, 0, (CALL_ROWS * SAMPLES + MF_INDEX_AHEAD) * sizeof(int32_t));
     o->op = (struct mf_weight_update){
         .x = matrix_new(SAMPLES, 1),
         .packed = &o->packed,

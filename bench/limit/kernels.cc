@@ -45,8 +45,7 @@ void update_weights(const Step &step, const Tasks &tasks, int part, int parts, S
 {
     const mf_kernels *const kernels = step.n->kernels;
     mf_workspace *const w = step.n->workspace;
-    mf_packed_nonzeros *const packed = &w->packed[part];
-    packed->depth = step.samples;
+    mf_packed_nonzeros *const packed = mf_packed(w, part, step.samples);
     int packed_begin = -1;
     const mf_task *const end = tasks.begin_of(part + 1, parts);
     for (const mf_task *task = tasks.begin_of(part, parts); task < end; task++) {
@@ -67,8 +66,7 @@ void pass_block(const Step &step, Kernel kernel, int part, int begin, int end, S
 {
     mnist_fast *const n = step.n;
     if (kernel == FORWARD1) {
-        mf_packed_nonzeros *const packed = &n->workspace->packed[part];
-        packed->depth = MF_INPUTS;
+        mf_packed_nonzeros *const packed = mf_packed(n->workspace, part, MF_INPUTS);
         const double start = thread_seconds();
         n->kernels->pack_samples(n->workspace->pixels, begin, end, packed);
         spent->packing += thread_seconds() - start;

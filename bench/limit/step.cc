@@ -33,7 +33,7 @@ Step::Step(const std::string &isa, int threads, const mnist_fast_images &images)
     must(mnist_fast_set_config(n, &config, &error), error);
     must(mf_workspace_reserve(n, samples, samples, &error), error);
 
-    double density[MF_PIXEL_BLOCKS]; /* of images in the order drawn, as training measures it */
+    double density[MF_INPUTS]; /* of images in the order drawn, as training measures it */
     mf_gather(n->workspace, &images, nullptr, 0, static_cast<size_t>(samples), 0);
     mf_measure_density(n, samples, density);
     must(mf_partition_make(n, density, &partition, &error), error);
@@ -62,6 +62,11 @@ void Step::forward_backward(int part, int parts, int scratch) const
 void Step::update_weights(int part, int parts, int scratch) const
 {
     mf_clock untimed = {};
-    mf_update_weights(n, &partition, mf_partition_begin(&partition, part, parts),
-                      mf_partition_begin(&partition, part + 1, parts), samples, &adam, scratch, &untimed);
+    mf_shares shares;
+    mnist_fast_error error;
+    must(mf_shares_create(1, &shares, &error), error);
+    mf_shares_set(&shares, 0, mf_partition_begin(&partition, part, parts),
+                  mf_partition_begin(&partition, part + 1, parts), 1);
+    mf_update_weights(n, &partition, &shares, samples, &adam, scratch, &untimed);
+    mf_shares_free(&shares);
 }

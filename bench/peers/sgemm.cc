@@ -119,7 +119,7 @@ void multiply(const Product &p)
     op.in = p.k;
     op.panels = mf_ceil_div(p.n, MF_PANEL);
     op.relu = true;
-    const int blocks = mf_ceil_div(p.m / p.threads, MF_BLOCK_ROWS) * p.threads;
+    const int blocks = mf_ceil_div(p.m / p.threads, 48) * p.threads;
 #pragma omp parallel for num_threads(p.threads) schedule(static)
     for (int b = 0; b < blocks; b++)
         kernels->forward(&op, p.m * b / blocks, p.m * (b + 1) / blocks);

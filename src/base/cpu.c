@@ -2,6 +2,7 @@
 #include "cpu.h"
 
 #include "mnist_fast.h"
+#include "sysfs.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,55 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Reads the first bytes of a small file of /proc or /sys as a string. */
-static bool read_text(const char *path, char *text, size_t size)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    const size_t length = fread(text, 1, size - 1, file);
-    fclose(file);
-    text[length] = '\0';
-    return length > 0;
-}
-
-/* Whether a list such as "0,64" or "4-7" names an allowed processor below `processor`. */
-static bool list_names_earlier(const char *list, const bool *allowed, int processor)
-{
-    while (*list) {
-        char *end;
-        const long first = strtol(list, &end, 10);
-        if (end == list)
-            return false;
-        long last = first;
-        if (*end == '-') {
-            list = end + 1;
-            last = strtol(list, &end, 10);
-            if (end == list)
-                return false;
-        }
-        for (long i = first < 0 ? 0 : first; i <= last && i < processor; i++)
-            if (allowed[i])
-                return true;
-        if (*end != ',')
-            return false;
-        list = end + 1;
-    }
-    return false;
-}
-
 /* A core counts once, for the first of its hardware threads that is allowed. */
 static int count_cores(const char *root, const bool *allowed, int processors)
 {
     int cores = 0;
-    for (int i = 0; i < processors; i++) {
-        if (!allowed[i])
-            continue;
-        char path[PATH_MAX], list[4096];
-        snprintf(path, sizeof path, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", root, i);
-        if (!read_text(path, list, sizeof list) || !list_names_earlier(list, allowed, i))
-            cores++;
-    }
+    for (int i = 0; i < processors; i++)
+        cores += mf_sysfs_first_of_core(root, allowed, i);
     return cores;
 }
 
@@ -70,14 +28,14 @@ static double folder_quota(const char *folder, bool unified)
     double quota, period;
     if (unified) {
         snprintf(path, sizeof path, "%s/cpu.max", folder); /* "max 100000" without a quota */
-        if (!read_text(path, text, sizeof text) || sscanf(text, "%lf %lf", &quota, &period) != 2)
+        if (!mf_sysfs_read(path, text, sizeof text) || sscanf(text, "%lf %lf", &quota, &period) != 2)
             return 0;
     } else {
         snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder); /* -1 without a quota */
-        if (!read_text(path, text, sizeof text) || sscanf(text, "%lf", &quota) != 1)
+        if (!mf_sysfs_read(path, text, sizeof text) || sscanf(text, "%lf", &quota) != 1)
             return 0;
         snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-        if (!read_text(path, text, sizeof text) || sscanf(text, "%lf", &period) != 1)
+        if (!mf_sysfs_read(path, text, sizeof text) || sscanf(text, "%lf", &period) != 1)
             return 0;
     }
     return quota > 0 && period > 0 ? quota / period : 0;
@@ -151,6 +109,7 @@ struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int proce
         cpu.affinity += allowed[i];
     cpu.cores = count_cores(root, allowed, processors);
     cpu.quota = read_quota(root);
+    cpu.caches = mf_caches_read_below(root, allowed, processors);
     cpu.advised = cpu.cores < cpu.affinity ? cpu.cores : cpu.affinity;
     if (cpu.quota > 0 && cpu.quota < cpu.advised)
         cpu.advised = cpu.quota;
@@ -194,11 +153,15 @@ struct mf_cpu mf_cpu_read(void)
     if (allowed)
         cpu = mf_cpu_read_below("", allowed, processors);
     free(allowed);
-    if (cpu.affinity > 0)
+    if (cpu.affinity > 0) {
+        mf_caches_complete(&cpu.caches);
         return cpu;
+    }
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     const int count = online < 1 ? 1 : online < MNIST_FAST_MAX_THREADS ? (int)online : MNIST_FAST_MAX_THREADS;
-    return (struct mf_cpu){.affinity = count, .cores = count, .advised = count};
+    cpu = (struct mf_cpu){.affinity = count, .cores = count, .advised = count};
+    mf_caches_complete(&cpu.caches);
+    return cpu;
 }
 
 int mf_cpu_default_threads(void)

@@ -1,6 +1,8 @@
-/* How many threads make sense here. */
+/* The processors that this process may use: how many threads make sense, and what caches they have. */
 #ifndef MF_CPU_H
 #define MF_CPU_H
+
+#include "cache.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@ struct mf_cpu {
     int cores;    /* physical cores among them */
     int quota;    /* floor of the cgroup's CPU quota, at least 1; 0: no quota */
     int advised;  /* min of the three */
+    struct mf_caches caches;
 };
 
 struct mf_cpu mf_cpu_read(void);

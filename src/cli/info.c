@@ -1,5 +1,6 @@
 /* `mnist_fast info` and `mnist_fast --version`. */
 #include "commands.h"
+#include "program.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ void cli_version(void)
 
 int cli_info(const struct cli_options *options)
 {
-    char built[64], runs[64], threads[160];
+    char built[64], runs[64], threads[160], text[160];
     const char *why;
     mnist_fast_cpu cpu;
     mnist_fast_get_cpu(&cpu, sizeof cpu);
@@ -53,5 +54,18 @@ int cli_info(const struct cli_options *options)
         printf("threads    %d (--threads; %s)\n", options->threads, threads);
     else
         printf("threads    %d (%s)\n", cpu.default_threads, threads);
+    cli_describe_caches(text, sizeof text);
+    printf("caches     %s\n", text);
+
+    mnist_fast *network;
+    mnist_fast_config config;
+    mnist_fast_error error;
+    const mnist_fast_runtime runtime = cli_runtime(options);
+    mnist_fast_default_config(&config, sizeof config);
+    if (mnist_fast_create(&config, &runtime, &network, &error))
+        return cli_failed(&error);
+    cli_describe_blocking(network, text, sizeof text);
+    printf("blocks     %s\n", text);
+    mnist_fast_free(network);
     return 0;
 }

@@ -510,6 +510,6 @@ void cli_options_help(FILE *file)
     }
     fputs("\nExit status: 0 done, 1 something failed, 2 wrong usage, 3 less than --min-accuracy,\n"
           "128+N stopped by signal N.\n"
-          "Environment: MNIST_FAST_ISA, MNIST_FAST_DATA, OMP_NUM_THREADS.\n",
+          "Environment: MNIST_FAST_ISA, MNIST_FAST_DATA, MNIST_FAST_BLOCK, OMP_NUM_THREADS.\n",
           file);
 }

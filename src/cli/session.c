@@ -55,6 +55,41 @@ void cli_describe_threads(char *text, size_t size)
     cli_make_printable(text);
 }
 
+void cli_describe_blocking(const mnist_fast *network, char *text, size_t size)
+{
+    mnist_fast_cpu cpu;
+    mnist_fast_blocking blocking;
+    mnist_fast_get_cpu(&cpu, sizeof cpu);
+    mnist_fast_get_blocking(network, &blocking, sizeof blocking);
+    char why[64] = "by MNIST_FAST_BLOCK";
+    if (!blocking.forced)
+        snprintf(why, sizeof why, "by the L2 of %zu KB a core", (cpu.l2 >> 10) / (size_t)cpu.l2_cores);
+    snprintf(text, size, "%d rows, %d panel%s, %d pixels on %d thread%s (%s)", blocking.rows, blocking.panels,
+             blocking.panels == 1 ? "" : "s", blocking.pixels, blocking.threads, blocking.threads == 1 ? "" : "s", why);
+}
+
+static void add_cache(char *text, size_t size, const char *name, size_t bytes, int cores)
+{
+    const size_t length = strlen(text);
+    const bool megabytes = bytes >= 1 << 20 && bytes % (1 << 20) == 0;
+    char sharing[32] = "";
+    if (cores > 1)
+        snprintf(sharing, sizeof sharing, " for %d cores", cores);
+    if (bytes)
+        snprintf(text + length, size - length, "%s%s %zu %s%s", length ? ", " : "", name,
+                 bytes >> (megabytes ? 20 : 10), megabytes ? "MB" : "KB", sharing);
+}
+
+void cli_describe_caches(char *text, size_t size)
+{
+    mnist_fast_cpu cpu;
+    mnist_fast_get_cpu(&cpu, sizeof cpu);
+    *text = '\0';
+    add_cache(text, size, "L1", cpu.l1, 1);
+    add_cache(text, size, "L2", cpu.l2, cpu.l2_cores);
+    add_cache(text, size, "L3", cpu.l3, cpu.l3_cores);
+}
+
 void cli_warn_of_threads(const mnist_fast *network)
 {
     mnist_fast_cpu cpu;

@@ -11,6 +11,10 @@ int cli_load_images(const struct cli_options *options, mnist_fast_part part, boo
 
 /* "2 processors to run on, 2 cores, no CPU quota": why there are so many threads. */
 void cli_describe_threads(char *text, size_t size);
+/* "48 rows, 4 panels, 48 pixels on 2 threads (by the L2 of 512 KB a core)": how a training step is cut, and why. */
+void cli_describe_blocking(const mnist_fast *network, char *text, size_t size);
+/* "L1 32 KB, L2 512 KB, L3 32 MB for 2 cores" */
+void cli_describe_caches(char *text, size_t size);
 void cli_warn_of_threads(const mnist_fast *network); /* where they are more than the processors */
 
 /* "784-500-10" */

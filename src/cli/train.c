@@ -230,10 +230,12 @@ static void tell_verbose(const struct run *run)
 {
     const struct cli_options *options = run->training.options;
     const mnist_fast_position position = mnist_fast_get_position(run->training.network);
-    char threads[160];
+    char threads[160], blocking[160];
     cli_describe_threads(threads, sizeof threads);
     cli_message("data: %s", cli_data_folder(options));
     cli_message("threads: %s", threads);
+    cli_describe_blocking(run->training.network, blocking, sizeof blocking);
+    cli_message("blocks: %s", blocking);
     cli_message("built by: %s", cli_compiler);
     if (options->resume)
         cli_message("%s: goes on after %d epochs, batch %d, step %llu", options->resume, position.epoch, position.batch,

@@ -10,40 +10,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-int mf_evaluate_rows(int threads)
+/* Of the whole team: the rows of a workspace take 16 KB each, and a team may be large. */
+enum { TEAM_ROWS_MAX = 2048 };
+
+int mf_evaluate_rows(const mnist_fast *n, size_t count)
 {
-    return threads * MF_BLOCK_ROWS;
+    const int threads = n->blocking.threads, mr = n->kernels->mr;
+    const int most = TEAM_ROWS_MAX / threads < n->blocking.rows ? TEAM_ROWS_MAX / threads : n->blocking.rows;
+    const size_t share = (count + threads - 1) / threads;
+    const int rows = share < (size_t)most ? (int)share : most;
+    return rows < mr ? mr : rows / mr * mr;
+}
+
+void mf_evaluate_divide(const mnist_fast *n, struct mf_shares *shares, int thread, size_t count)
+{
+    mf_shares_set(shares, thread, count * thread / shares->threads, count * (thread + 1) / shares->threads,
+                  (size_t)mf_evaluate_rows(n, count));
 }
 
 bool mf_evaluate_share(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t count, bool sparse,
-                       const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock)
+                       const struct mf_outcome *outcome, struct mf_shares *shares, int thread, struct mf_clock *clock)
 {
     struct mf_workspace *w = n->workspace;
-    const size_t begin = count * thread / threads, end = count * (thread + 1) / threads;
-    const int row = thread * MF_BLOCK_ROWS; /* each thread has a block of rows of its own, always the same */
+    const int row = thread * mf_evaluate_rows(n, count); /* each thread has rows of its own, always the same */
     struct mf_clock untimed = {0};
+    size_t done = 0;
     bool finite = true;
-    for (size_t i = begin; i < end; i += MF_BLOCK_ROWS) {
-        const int rows = end - i < MF_BLOCK_ROWS ? (int)(end - i) : MF_BLOCK_ROWS;
-        mf_gather(w, images, order, i, i + rows, row);
+    for (size_t begin, end; mf_shares_take(shares, thread, &begin, &end); done += end - begin) {
+        const int rows = (int)(end - begin);
+        mf_gather(w, images, order, begin, end, row);
         const struct mf_rows block = {
             .thread = thread, .begin = row, .end = row + rows, .sparse = sparse, .labels = outcome->loss};
         mf_forward_backward(n, &block, &untimed);
         if (outcome->digits)
-            memcpy(outcome->digits + i, w->digits + row, rows);
+            memcpy(outcome->digits + begin, w->digits + row, rows);
         if (outcome->loss)
-            memcpy(outcome->loss + i, w->loss + row, rows * sizeof(float));
+            memcpy(outcome->loss + begin, w->loss + row, rows * sizeof(float));
         for (int r = 0; r < rows; r++) {
             const float *probability = mf_at(w->dy[n->layers - 1], row + r, 0);
             for (int c = 0; c < MF_CLASSES; c++)
                 finite &= isfinite(probability[c]) != 0;
             if (outcome->probabilities)
-                memcpy(outcome->probabilities + (i + r) * MF_CLASSES, probability, MF_CLASSES * sizeof(float));
+                memcpy(outcome->probabilities + (begin + r) * MF_CLASSES, probability, MF_CLASSES * sizeof(float));
         }
     }
     double flop = 0;
     for (int l = 0; l < n->layers; l++)
-        flop += 2.0 * n->layer[l].in * n->layer[l].out * (double)(end - begin);
+        flop += 2.0 * n->layer[l].in * n->layer[l].out * (double)done;
     mf_clock_lap(clock, MF_PHASE_EVALUATE, flop);
     return finite;
 }
@@ -74,25 +87,34 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
     mnist_fast_status status = mf_check_diverged(n, error);
     if (status)
         return status;
-    /* Threads of a team that is larger than the work only wait. */
-    const size_t blocks = (images->count + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS;
-    const int wanted = blocks < (size_t)n->threads ? (int)blocks : n->threads;
-    int threads;
-    status = mf_team_size(wanted, &threads, error);
+    n->blocking = mf_network_blocking(n, images->count, false);
+    struct mf_shares shares = {0};
+    status = mf_team_size(n->blocking.threads, &n->blocking.threads, error);
+    const int threads = n->blocking.threads;
     if (!status)
-        status = mf_workspace_reserve(n, mf_evaluate_rows(n->threads), 0, error);
+        status = mf_workspace_reserve(n, threads * mf_evaluate_rows(n, images->count), 0, error);
+    if (!status)
+        status = mf_shares_create(threads, &shares, error);
     if (status || !images->count)
-        return status;
-    const bool sparse = !n->dense && mf_skipping_pays(n, images);
+        goto done;
+    for (int thread = 0; thread < threads; thread++)
+        mf_evaluate_divide(n, &shares, thread, images->count);
+    /* Where one block holds them all, the block itself finds out whether skipping pays. */
+    const bool one_block = images->count <= (size_t)n->blocking.rows;
+    const bool sparse = !n->dense && (one_block || mf_skipping_pays(n, images));
     struct mf_clock untimed = {0};
     bool finite = true;
     if (threads == 1)
-        finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, 0, 1, &untimed);
+        finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, &shares, 0, &untimed);
     else
 #pragma omp parallel num_threads(threads) firstprivate(untimed) reduction(&& : finite)
-        finite = mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, omp_get_thread_num(),
-                                   omp_get_num_threads(), &untimed);
-    return finite ? MNIST_FAST_OK : not_finite("the probabilities are", error);
+        finite =
+            mf_evaluate_share(n, images, NULL, images->count, sparse, outcome, &shares, omp_get_thread_num(), &untimed);
+    if (!finite)
+        status = not_finite("the probabilities are", error);
+done:
+    mf_shares_free(&shares);
+    return status;
 }
 
 mnist_fast_status mnist_fast_predict(mnist_fast *network, const mnist_fast_images *images, uint8_t *digits,

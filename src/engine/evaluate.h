@@ -11,13 +11,17 @@ struct mf_outcome {
     float *probabilities; /* ten an image */
 };
 
-/* Rows that the workspace must have for a team of this many threads to evaluate. */
-int mf_evaluate_rows(int threads);
+/* Rows of the workspace that each thread of the team needs to evaluate `count` images. */
+int mf_evaluate_rows(const mnist_fast *network, size_t count);
 
-/* One thread's share of images order[0..count) (order NULL: images 0..count). Results are in that order. Returns
- * whether all probabilities are finite. */
+/* Gives each thread its share of so many images: for a single thread, or before a barrier. */
+void mf_evaluate_divide(const mnist_fast *network, struct mf_shares *shares, int thread, size_t count);
+
+/* Evaluates images order[0..count) (order NULL: images 0..count), those that the thread takes from `shares` until none
+ * is left. Results are in that order. Returns whether all probabilities are finite. */
 bool mf_evaluate_share(mnist_fast *network, const mnist_fast_images *images, const uint32_t *order, size_t count,
-                       bool sparse, const struct mf_outcome *outcome, int thread, int threads, struct mf_clock *clock);
+                       bool sparse, const struct mf_outcome *outcome, struct mf_shares *shares, int thread,
+                       struct mf_clock *clock);
 
 /* Sums in ascending order of the images. */
 mnist_fast_metrics mf_metrics_of(const mnist_fast_images *images, const uint32_t *order, size_t count,

@@ -106,6 +106,22 @@ int mnist_fast_threads(const mnist_fast *network)
     return network ? network->threads : 0;
 }
 
+void mnist_fast_get_blocking(const mnist_fast *network, mnist_fast_blocking *blocking, size_t size)
+{
+    if (!network || !blocking)
+        return;
+    const struct mf_blocking b = mf_network_blocking(network, (size_t)network->config.batch_size, true);
+    const mnist_fast_blocking mine = {
+        .size = sizeof mine,
+        .threads = b.threads,
+        .rows = b.rows,
+        .panels = b.panels,
+        .pixels = b.pixels,
+        .forced = network->forced.rows > 0,
+    };
+    mf_sized_write(blocking, size, &mine, sizeof mine);
+}
+
 size_t mnist_fast_parameter_count(const mnist_fast *network)
 {
     size_t sum = 0;

@@ -77,11 +77,13 @@ static struct results take_results(struct arena *arena, const struct operands *o
     };
 }
 
+enum { BLOCK_ROWS = 48 }; /* of a call that skips zeros: whole tiles of every instruction set */
+
 static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct arena *arena)
 {
     const int samples = o->shape.samples, in = o->shape.in, out = o->shape.out;
     const int widest = o->rows > out ? o->rows : out, depth = samples > widest ? samples : widest;
-    const int tiles = mf_ceil_div(MF_BLOCK_ROWS, kernels->mr);
+    const int tiles = mf_ceil_div(BLOCK_ROWS, kernels->mr);
     o->pixels = take(arena, (size_t)samples * MF_INPUTS + 16);
     o->labels = take(arena, (size_t)samples);
     o->inked = take_matrix(arena, samples, MF_INPUTS);
@@ -91,13 +93,15 @@ static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct
     o->wt = take_matrix(arena, out, in);
     o->logits = take_matrix(arena, samples, MF_CLASSES);
     o->packed = (struct mf_packed_nonzeros){
+        .rows = BLOCK_ROWS,
         .count = take(arena, (size_t)tiles * sizeof(int)),
         .offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
-        .value = take(arena, ((size_t)MF_BLOCK_ROWS * depth + MF_PANEL) * sizeof(float)),
+        .value = take(arena, ((size_t)tiles * kernels->mr * depth + MF_PANEL) * sizeof(float)),
     };
     o->index = (struct mf_nonzero_index){
+        .rows = BLOCK_ROWS,
         .count = take(arena, (size_t)tiles * sizeof(int)),
-        .packed_offset = take(arena, ((size_t)tiles * depth + 1) * sizeof(uint64_t)),
+        .packed_offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
     };
     const size_t before = arena->size;
     o->initial = take_results(arena, o);
@@ -207,8 +211,8 @@ static void forward_indexed(struct operands *o, const struct mf_kernels *kernels
     struct mf_forward op = forward_op(o, o->x, o->shape.in, r);
     op.index = &o->index;
     o->index.depth = o->shape.in;
-    for (int row = o->shape.begin; row < o->shape.samples; row += MF_BLOCK_ROWS) {
-        const int end = least(row + MF_BLOCK_ROWS, o->shape.samples);
+    for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
+        const int end = least(row + BLOCK_ROWS, o->shape.samples);
         kernels->index_columns(o->x, o->shape.in, row, end, &o->index);
         kernels->forward(&op, row, end);
     }
@@ -225,8 +229,8 @@ static void forward_sparse(struct operands *o, const struct mf_kernels *kernels,
     struct mf_forward op = forward_op(o, (struct mf_matrix){0}, MF_INPUTS, r);
     op.packed = &o->packed;
     o->packed.depth = MF_INPUTS;
-    for (int row = o->shape.begin; row < o->shape.samples; row += MF_BLOCK_ROWS) {
-        const int end = least(row + MF_BLOCK_ROWS, o->shape.samples);
+    for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
+        const int end = least(row + BLOCK_ROWS, o->shape.samples);
         kernels->pack_samples(o->pixels, row, end, &o->packed);
         kernels->forward_sparse(&op, row, end);
     }
@@ -255,8 +259,8 @@ static void input_gradient_indexed(struct operands *o, const struct mf_kernels *
     struct mf_input_gradient op = input_gradient_op(o, r);
     op.index = &o->index;
     o->index.depth = o->shape.out;
-    for (int row = o->shape.begin; row < o->shape.samples; row += MF_BLOCK_ROWS) {
-        const int end = least(row + MF_BLOCK_ROWS, o->shape.samples);
+    for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
+        const int end = least(row + BLOCK_ROWS, o->shape.samples);
         kernels->index_columns(o->dz, o->shape.out, row, end, &o->index);
         kernels->input_gradient(&op, row, end);
     }
@@ -301,8 +305,8 @@ static void weight_update_sparse(struct operands *o, const struct mf_kernels *ke
     op.packed = &o->packed;
     o->packed.depth = o->shape.samples;
     bool finite = true;
-    for (int pixel = 0; pixel < MF_INPUTS; pixel += MF_BLOCK_ROWS) {
-        const int end = least(pixel + MF_BLOCK_ROWS, MF_INPUTS);
+    for (int pixel = 0; pixel < MF_INPUTS; pixel += BLOCK_ROWS) {
+        const int end = least(pixel + BLOCK_ROWS, MF_INPUTS);
         kernels->pack_pixels(o->pixels, o->shape.samples, pixel, end, &o->packed);
         finite &= kernels->weight_update_sparse(&op, pixel, end, 0, mf_ceil_div(o->shape.out, MF_PANEL));
     }

@@ -40,6 +40,8 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const struc
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a network");
     n->kernels = runtime->kernels;
     n->threads = runtime->threads;
+    n->cpu = runtime->cpu;
+    n->forced = runtime->forced;
     n->config = *config;
     n->layers = config->hidden_count + 1;
     for (int l = 0; l < n->layers; l++) {
@@ -59,8 +61,23 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const struc
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a network of %zu MB", size);
     }
     place_layers(n);
+    n->blocking = mf_network_blocking(n, (size_t)config->batch_size, true);
     *network = n;
     return MNIST_FAST_OK;
+}
+
+struct mf_blocking mf_network_blocking(const mnist_fast *n, size_t images, bool training)
+{
+    return mf_blocking_choose(&(struct mf_blocking_request){
+        .kernels = n->kernels,
+        .cpu = &n->cpu,
+        .config = &n->config,
+        .threads = n->threads,
+        .all_threads = n->all_threads,
+        .training = training,
+        .samples = images,
+        .forced = n->forced,
+    });
 }
 
 void mf_network_initialise(mnist_fast *n)

@@ -33,7 +33,10 @@ struct mf_workspace;
 /* The public handle. */
 struct mnist_fast {
     const struct mf_kernels *kernels;
-    int threads;
+    int threads; /* at most */
+    struct mf_cpu cpu;
+    struct mf_blocking forced; /* by the environment; 0: by the rule */
+    struct mf_blocking blocking;
     mnist_fast_config config;
     int layers;
     struct mf_layer layer[MF_MAX_LAYERS];
@@ -52,7 +55,9 @@ struct mnist_fast {
     bool profiling;
     bool training; /* its callback may not use the workspace */
     bool diverged; /* a weight or moment may not be finite */
-    bool dense;    /* never skip zeros, to measure and to test; the bits are the same */
+    /* To measure and to test; the bits are the same: */
+    bool dense;       /* never skip zeros */
+    bool all_threads; /* however little work there is */
 };
 
 /* Takes the memory for the layers that config names; every parameter is zero. config has been checked. */
@@ -63,6 +68,9 @@ void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w 
 
 /* MNIST_FAST_DIVERGED, and its message, for a network whose training has diverged. */
 mnist_fast_status mf_check_diverged(const mnist_fast *network, mnist_fast_error *error);
+
+/* The blocking for a step of training on so many images, or for their evaluation. */
+struct mf_blocking mf_network_blocking(const mnist_fast *network, size_t images, bool training);
 
 /* Tensors in file order: 0.weight (out, in), 0.bias (out), 2.weight, ... as PyTorch's nn.Sequential names them. */
 struct mf_tensor {

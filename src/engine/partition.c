@@ -4,13 +4,6 @@
 
 #include <stdlib.h>
 
-/* Panels of a task, about: as many panels of the gradient stay in the L2 cache for all rows of the
- * weights, so that the activations are read from L3 only once for the group. */
-enum { TASK_PANELS = 4 };
-
-/* Besides its multiply-adds an element costs an Adam step: a division, a root and three streams from memory. */
-enum { ADAM_COST = 32 };
-
 static int least(int a, int b)
 {
     return a < b ? a : b;
@@ -19,7 +12,7 @@ static int least(int a, int b)
 /* Appends a task, or only counts it while there is no memory for it yet. */
 static void add(struct mf_partition *partition, struct mf_task task, double terms)
 {
-    task.cost = (terms + ADAM_COST) * (task.end - task.begin) * (task.last - task.first) * MF_PANEL;
+    task.cost = (terms + MF_ADAM_COST) * (task.end - task.begin) * (task.last - task.first) * MF_PANEL;
     if (partition->tasks)
         partition->tasks[partition->count] = task;
     partition->count++;
@@ -31,15 +24,15 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
 {
     const struct mf_layer *layer = &network->layer[l];
     const int samples = network->config.batch_size, tile = network->kernels->nr_panels;
-    const int group = tile < TASK_PANELS ? TASK_PANELS / tile * tile : tile;
+    const int group = network->blocking.panels, pixels = network->blocking.pixels;
     const bool sparse = l == 0 && density;
     if (sparse)
-        for (int begin = 0; begin < layer->in; begin += MF_BLOCK_ROWS)
+        for (int begin = 0; begin < layer->in; begin += pixels)
             for (int first = 0; first < layer->panels; first += tile)
                 add(partition,
-                    (struct mf_task){l, begin, least(begin + MF_BLOCK_ROWS, layer->in), first,
+                    (struct mf_task){l, begin, least(begin + pixels, layer->in), first,
                                      least(first + tile, layer->panels), 0},
-                    density[begin / MF_BLOCK_ROWS] * samples);
+                    density[begin / pixels] * samples);
     for (int first = 0; first < layer->panels; first += group) {
         const int last = least(first + group, layer->panels);
         if (!sparse)
@@ -50,7 +43,7 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
     }
 }
 
-mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_PIXEL_BLOCKS],
+mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_INPUTS],
                                     struct mf_partition *partition, mnist_fast_error *error)
 {
     *partition = (struct mf_partition){.sparse = density};

@@ -17,13 +17,12 @@ struct mf_task {
 struct mf_partition {
     struct mf_task *tasks;
     size_t count;
-    bool sparse; /* layer 0 skips pixels without ink: its tasks are blocks of MF_BLOCK_ROWS pixels */
+    bool sparse; /* layer 0 skips pixels without ink: its tasks are blocks of blocking.pixels pixels */
 };
 
-enum { MF_PIXEL_BLOCKS = (MF_INPUTS + MF_BLOCK_ROWS - 1) / MF_BLOCK_ROWS };
-
-/* density: for each block of pixels, the share of the samples that a tile keeps; NULL: layer 0 is dense. */
-mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_PIXEL_BLOCKS],
+/* For network->blocking. density: for each block of pixels, the share of the samples that a tile keeps; NULL: layer 0
+ * is dense. */
+mnist_fast_status mf_partition_make(const mnist_fast *network, const double density[MF_INPUTS],
                                     struct mf_partition *partition, mnist_fast_error *error);
 void mf_partition_free(struct mf_partition *partition); /* accepts a zeroed one */
 

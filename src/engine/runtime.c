@@ -57,6 +57,11 @@ void mnist_fast_get_cpu(mnist_fast_cpu *cpu, size_t size)
         .cores = found.cores,
         .quota = found.quota,
         .default_threads = mf_cpu_default_threads(),
+        .l1 = found.caches.l1,
+        .l2 = found.caches.l2,
+        .l3 = found.caches.l3,
+        .l2_cores = found.caches.l2_cores,
+        .l3_cores = found.caches.l3_cores,
     };
     mf_sized_write(cpu, size, &mine, sizeof mine);
 }
@@ -94,8 +99,9 @@ mnist_fast_status mf_runtime_read(const mnist_fast_runtime *from, struct mf_runt
     status = choose_kernels(wanted.isa, runtime, error);
     if (status)
         return status;
+    runtime->cpu = mf_cpu_read();
     runtime->threads = wanted.threads ? wanted.threads : mf_cpu_default_threads();
-    return MNIST_FAST_OK;
+    return mf_blocking_forced(&runtime->forced, error);
 }
 
 mnist_fast_status mnist_fast_check_runtime(const mnist_fast_runtime *runtime, mnist_fast_error *error)

@@ -2,12 +2,16 @@
 #ifndef MF_RUNTIME_H
 #define MF_RUNTIME_H
 
+#include "base/cpu.h"
+#include "blocking.h"
 #include "kernels.h"
 #include "mnist_fast.h"
 
 struct mf_runtime {
     const struct mf_kernels *kernels;
     int threads;
+    struct mf_cpu cpu;
+    struct mf_blocking forced; /* by the environment; 0: by the rule */
 };
 
 /* Resolves the caller's runtime (NULL: the defaults) on this machine. */

@@ -23,14 +23,14 @@ static bool can_index(struct mf_matrix x, int columns)
 static const struct mf_packed_nonzeros *prepare_pixels(mnist_fast *n, const struct mf_rows *rows, int begin, int end)
 {
     struct mf_workspace *w = n->workspace;
-    struct mf_packed_nonzeros *packed = &w->packed[rows->thread];
-    if (!rows->sparse) {
-        n->kernels->scale(w->pixels, begin, end, w->x);
-        return NULL;
+    if (rows->sparse) {
+        struct mf_packed_nonzeros *packed = mf_packed(w, rows->thread, MF_INPUTS);
+        n->kernels->pack_samples(w->pixels, begin, end, packed);
+        if (mf_density(n, packed->count, packed->depth, end - begin) < MF_PACKED_DENSITY_MAX)
+            return packed;
     }
-    packed->depth = MF_INPUTS;
-    n->kernels->pack_samples(w->pixels, begin, end, packed);
-    return packed;
+    n->kernels->scale(w->pixels, begin, end, w->x);
+    return NULL;
 }
 
 /* The nonzeros of what layer l reads, or NULL where skipping its zeros does not pay. */
@@ -136,7 +136,7 @@ static void pass_block(mnist_fast *n, const struct mf_rows *rows, int begin, int
 
 int mf_block_rows(const mnist_fast *n, int rows)
 {
-    const int blocks = mf_ceil_div(rows, MF_BLOCK_ROWS), mr = n->kernels->mr;
+    const int blocks = mf_ceil_div(rows, n->blocking.rows), mr = n->kernels->mr;
     return blocks ? mf_ceil_div(mf_ceil_div(rows, blocks), mr) * mr : 0;
 }
 
@@ -144,7 +144,8 @@ void mf_forward_backward(mnist_fast *n, const struct mf_rows *rows, struct mf_cl
 {
     const int height = mf_block_rows(n, rows->end - rows->begin);
     assert(0 <= rows->begin && rows->begin <= rows->end && rows->end <= n->workspace->samples);
-    assert(0 <= rows->thread && rows->thread < n->threads && (!rows->gradients || (rows->labels && rows->batch > 0)));
+    assert(0 <= rows->thread && rows->thread < n->workspace->threads);
+    assert(!rows->gradients || (rows->labels && rows->batch > 0));
     for (int begin = rows->begin; begin < rows->end; begin += height)
         pass_block(n, rows, begin, begin + height < rows->end ? begin + height : rows->end, clock);
 }
@@ -157,18 +158,18 @@ static void transpose(const mnist_fast *n, const struct mf_layer *layer, const s
                               mf_at(layer->wt, panel * MF_PANEL, task->begin));
 }
 
-bool mf_update_weights(mnist_fast *n, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+bool mf_update_weights(mnist_fast *n, const struct mf_partition *partition, struct mf_shares *shares, int samples,
                        const struct mf_adam *adam, int thread, struct mf_clock *clock)
 {
     const struct mf_kernels *kernels = n->kernels;
     struct mf_workspace *w = n->workspace;
-    struct mf_packed_nonzeros *packed = &w->packed[thread];
+    struct mf_packed_nonzeros *packed = mf_packed(w, thread, samples);
     int packed_begin = -1; /* of the block of pixels that is packed */
     bool finite = true;
-    packed->depth = samples;
-    assert(samples <= w->samples && samples <= w->depth && end <= partition->count);
+    assert(samples <= w->samples);
 
-    for (const struct mf_task *task = partition->tasks + begin; task < partition->tasks + end; task++) {
+    for (size_t begin, end; mf_shares_take(shares, thread, &begin, &end);) {
+        const struct mf_task *task = partition->tasks + begin; /* one at a time */
         const struct mf_layer *layer = &n->layer[task->layer];
         struct mf_weight_update op = mf_weight_update_operands(n, task->layer, packed, samples, adam);
         const bool is_bias = task->begin == layer->bias_row;

@@ -4,6 +4,7 @@
 #define MF_STEP_H
 
 #include "partition.h"
+#include "shares.h"
 #include "workspace.h"
 
 /* A thread's share of a batch: rows [begin, end) of the workspace. */
@@ -19,13 +20,13 @@ struct mf_rows {
 /* From pixels to logits, digits and losses, and with gradients back to those of the first layer. */
 void mf_forward_backward(mnist_fast *network, const struct mf_rows *rows, struct mf_clock *clock);
 
-/* How many rows go through all layers together: at most MF_BLOCK_ROWS, in blocks of nearly equal height, but whole
- * tiles, because lower ones leave arithmetic units idle. */
+/* How many of so many rows go through all layers together: at most blocking.rows, in blocks of nearly equal height, but
+ * whole tiles, because lower ones leave arithmetic units idle. */
 int mf_block_rows(const mnist_fast *network, int rows);
 
-/* Weight gradients over `samples` rows and the Adam step, for tasks [begin, end) of the partition. Returns whether all
- * of their new weights and moments are finite. */
-bool mf_update_weights(mnist_fast *network, const struct mf_partition *partition, size_t begin, size_t end, int samples,
+/* Weight gradients over `samples` rows and the Adam step, for the tasks of the partition that the thread takes from
+ * `shares` until none is left. Returns whether all of their new weights and moments are finite. */
+bool mf_update_weights(mnist_fast *network, const struct mf_partition *partition, struct mf_shares *shares, int samples,
                        const struct mf_adam *adam, int thread, struct mf_clock *clock);
 
 /* What the three products of layer l read and write in the workspace. packed, index: the nonzeros of the layer's input,

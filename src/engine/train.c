@@ -1,9 +1,10 @@
 /* The epoch loop of mnist_fast_train.
  *
  * One team of threads lives for the whole training. A step has two barriers: after forward and input gradients
- * (each thread has its own rows of the batch; weights are only read), and after the weight updates (each thread has its
- * own part of the weights; activations are only read). */
+ * (each thread takes rows of the batch; weights are only read), and after the weight updates (each thread takes a part
+ * of the weights; activations are only read). */
 #include "adam.h"
+#include "base/barrier.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/probes.h"
@@ -25,7 +26,6 @@ struct training {
     mnist_fast *network;
     const mnist_fast_images *images;
     int epochs, batches;
-    int team; /* threads */
     mnist_fast_progress_callback *callback;
     void *user;
 
@@ -34,6 +34,9 @@ struct training {
     uint8_t *sort_keys; /* of all images */
     struct mf_outcome validation;
     struct mf_partition partition;
+    struct mf_barrier barrier;
+    struct mf_shares images_left; /* rows of the batch, or images of the validation */
+    struct mf_shares tasks_left;  /* of the partition */
 
     bool stop;
     bool loss_diverged, weights_diverged, validation_diverged; /* the second is written by any thread */
@@ -158,67 +161,92 @@ static void end_epoch(struct training *run)
     call_back(run);
 }
 
-static void wait(struct mf_clock *clock)
+static void wait(struct training *run, struct mf_clock *clock)
 {
-#pragma omp barrier
+    mf_barrier_wait(&run->barrier);
     mf_clock_lap(clock, MF_PHASE_WAIT, 0);
 }
 
-static void run_thread(struct training *run, int thread, int threads, struct mf_clock *clock)
+/* The thread's share of the batch, or of the validation after the last one. */
+static void divide_images(struct training *run, int batch, int thread)
+{
+    struct mf_shares *left = &run->images_left;
+    if (batch >= run->batches) {
+        mf_evaluate_divide(run->network, left, thread, run->split.validation_count);
+        return;
+    }
+    const int samples = batch_size(run, batch);
+    const int begin = mf_part_begin(samples, thread, left->threads);
+    const int end = mf_part_begin(samples, thread + 1, left->threads);
+    mf_shares_set(left, thread, begin, end, mf_block_rows(run->network, end - begin));
+}
+
+static void divide_tasks(struct training *run, int thread)
+{
+    struct mf_shares *left = &run->tasks_left;
+    mf_shares_set(left, thread, mf_partition_begin(&run->partition, thread, left->threads),
+                  mf_partition_begin(&run->partition, thread + 1, left->threads), 1);
+}
+
+/* The shares of each half of a step are divided during the other half. */
+static void run_thread(struct training *run, int thread, struct mf_clock *clock)
 {
     mnist_fast *n = run->network;
     const struct mf_position *position = &n->position;
-    const size_t first = mf_partition_begin(&run->partition, thread, threads);
-    const size_t last = mf_partition_begin(&run->partition, thread + 1, threads);
     uint64_t step = position->step; /* a copy: thread 0 counts on while the others still read */
 
     while (!finished(run)) {
         if (thread == 0)
             begin_epoch(run);
+        divide_images(run, position->batch, thread);
         mf_clock_lap(clock, MF_PHASE_OTHER, 0);
-        wait(clock);
+        wait(run, clock);
         for (int batch = position->batch; batch < run->batches; batch++) {
             MF_PROBE2(batch_begin, thread, batch);
             if (thread == 0 && batch > 0)
                 report_batch(run);
+            divide_tasks(run, thread);
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
             const int samples = batch_size(run, batch);
-            const struct mf_rows rows = {
-                .thread = thread,
-                .begin = mf_part_begin(samples, thread, threads),
-                .end = mf_part_begin(samples, thread + 1, threads),
-                .sparse = run->partition.sparse,
-                .labels = true,
-                .gradients = true,
-                .batch = samples,
-            };
             const size_t start = (size_t)batch * n->config.batch_size;
-            mf_gather(n->workspace, run->images, run->order, start + rows.begin, start + rows.end, rows.begin);
-            mf_clock_lap(clock, MF_PHASE_GATHER, 0);
-            mf_forward_backward(n, &rows, clock);
-            wait(clock);
+            for (size_t begin, end; mf_shares_take(&run->images_left, thread, &begin, &end);) {
+                const struct mf_rows rows = {
+                    .thread = thread,
+                    .begin = (int)begin,
+                    .end = (int)end,
+                    .sparse = run->partition.sparse,
+                    .labels = true,
+                    .gradients = true,
+                    .batch = samples,
+                };
+                mf_gather(n->workspace, run->images, run->order, start + begin, start + end, rows.begin);
+                mf_clock_lap(clock, MF_PHASE_GATHER, 0);
+                mf_forward_backward(n, &rows, clock);
+            }
+            wait(run, clock);
 
             if (run->stop)
                 return;
             const struct mf_adam adam = mf_adam_constants(&n->config, learning_rate(run, batch + 1), ++step);
             if (thread == 0)
                 count_batch(run, samples);
+            divide_images(run, batch + 1, thread);
             mf_clock_lap(clock, MF_PHASE_OTHER, 0);
-            if (!mf_update_weights(n, &run->partition, first, last, samples, &adam, thread, clock))
+            if (!mf_update_weights(n, &run->partition, &run->tasks_left, samples, &adam, thread, clock))
 #pragma omp atomic write
                 run->weights_diverged = true;
-            wait(clock);
+            wait(run, clock);
             MF_PROBE2(batch_end, thread, batch);
             if (diverged(run))
                 return;
         }
         mf_evaluate_share(n, run->images, run->split.validation, run->split.validation_count, run->partition.sparse,
-                          &run->validation, thread, threads, clock);
-        wait(clock);
+                          &run->validation, &run->images_left, thread, clock);
+        wait(run, clock);
         if (thread == 0)
             end_epoch(run);
         mf_clock_lap(clock, MF_PHASE_OTHER, 0);
-        wait(clock);
+        wait(run, clock);
         if (run->stop || diverged(run))
             return;
     }
@@ -249,7 +277,7 @@ static mnist_fast_status check_plan(const struct training *run, mnist_fast_error
 static mnist_fast_status make_partition(struct training *run, mnist_fast_error *error)
 {
     mnist_fast *n = run->network;
-    double density[MF_PIXEL_BLOCKS];
+    double density[MF_INPUTS];
     const bool sparse = n->dense ? false : mf_skipping_pays(n, run->images);
     if (sparse) {
         const size_t room = n->workspace->samples;
@@ -266,8 +294,6 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     const mnist_fast_config *config = &n->config;
     mnist_fast_status status = mf_check_labels(run->images, error);
     if (!status)
-        status = mf_team_size(n->threads, &run->team, error);
-    if (!status)
         status = mf_split_make(config->seed, run->images->count, config->validation_fraction, &run->split, error);
     if (status)
         return status;
@@ -275,7 +301,6 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     const int largest = count < (size_t)config->batch_size ? (int)count : config->batch_size;
     const size_t shuffled = count < (size_t)config->shuffle_buffer ? count : (size_t)config->shuffle_buffer;
     const size_t buffer = shuffled > (size_t)largest ? shuffled : (size_t)largest;
-    const int evaluate = mf_evaluate_rows(n->threads);
     run->batches = (int)((count + config->batch_size - 1) / config->batch_size);
     status = check_plan(run, error);
     if (!status && config->patience)
@@ -289,11 +314,29 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     run->validation.loss = malloc((held_out + 1) * sizeof(float));
     if (!run->order || !run->buffer || !run->sort_keys || !run->validation.digits || !run->validation.loss)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the order of %zu images", count);
-#pragma omp parallel for num_threads(run->team)
+    n->blocking = mf_network_blocking(n, (size_t)largest, true);
+    status = mf_team_size(n->blocking.threads, &n->blocking.threads, error);
+    if (status)
+        return status;
+    const int threads = n->blocking.threads, evaluate = threads * mf_evaluate_rows(n, held_out);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t i = 0; i < run->images->count; i++)
         run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
     status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, largest, error);
-    return status ? status : make_partition(run, error);
+    if (!status)
+        status = make_partition(run, error);
+    if (!status)
+        status = mf_shares_create(threads, &run->images_left, error);
+    if (!status)
+        status = mf_shares_create(threads, &run->tasks_left, error);
+    return status;
+}
+
+/* The team may be smaller than was asked for, where OpenMP has been told so. */
+static void start_team(struct training *run, int threads)
+{
+    run->images_left.threads = run->tasks_left.threads = threads;
+    mf_barrier_init(&run->barrier, threads, threads <= run->network->cpu.affinity);
 }
 
 mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
@@ -316,16 +359,19 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
 
     network->training = true;
     mf_best_use(network, false);
-#pragma omp parallel num_threads(run.team)
+#pragma omp parallel num_threads(network->blocking.threads) if (network->blocking.threads > 1)
     {
+#pragma omp single
+        start_team(&run, omp_get_num_threads());
         struct mf_profile mine = {0};
         struct mf_clock clock;
         mf_clock_start(&clock, profile ? &mine : NULL);
-        run_thread(&run, omp_get_thread_num(), omp_get_num_threads(), &clock);
+        run_thread(&run, omp_get_thread_num(), &clock);
         if (profile)
 #pragma omp critical
             mf_profile_add(profile, &mine);
     }
+    mf_barrier_destroy(&run.barrier);
     network->training = false;
     const char *what = diverged(&run);
     network->diverged = what;
@@ -341,6 +387,8 @@ mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images 
         status = mf_fail(error, MNIST_FAST_STOPPED, "stopped in epoch %d after batch %d of %d", position->epoch + 1,
                          position->batch, run.batches);
 done:
+    mf_shares_free(&run.images_left);
+    mf_shares_free(&run.tasks_left);
     mf_partition_free(&run.partition);
     mf_split_free(&run.split);
     free(run.order);

@@ -27,29 +27,29 @@ static struct mf_matrix take_matrix(struct arena *arena, int rows, int columns)
                               .stride = stride};
 }
 
-static struct mf_packed_nonzeros take_packed(struct arena *arena, int tiles, int depth)
+static struct mf_packed_nonzeros take_packed(struct arena *arena, const struct mf_workspace *w)
 {
     return (struct mf_packed_nonzeros){
-        .depth = depth,
-        .count = take(arena, tiles * sizeof(int)),
-        .offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
-        .value = take(arena, ((size_t)MF_BLOCK_ROWS * depth + MF_PANEL) * sizeof(float)),
+        .count = take(arena, mf_ceil_div(w->rows, w->mr) * sizeof(int)),
+        .offset = take(arena, (w->packed_terms + MF_INDEX_AHEAD) * sizeof(int32_t)),
+        .value = take(arena, (w->packed_terms * w->mr + MF_PANEL) * sizeof(float)),
     };
 }
 
-static struct mf_nonzero_index take_index(struct arena *arena, int tiles, int depth)
+static struct mf_nonzero_index take_index(struct arena *arena, const struct mf_workspace *w, int depth)
 {
+    const size_t tiles = mf_ceil_div(w->rows, w->mr);
     return (struct mf_nonzero_index){
         .depth = depth,
+        .rows = w->rows,
         .count = take(arena, tiles * sizeof(int)),
-        .packed_offset = take(arena, ((size_t)tiles * depth + 1) * sizeof(uint64_t)),
+        .packed_offset = take(arena, (tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
     };
 }
 
 static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct arena *arena)
 {
-    const int rows = w->samples, layers = network->layers, threads = network->threads;
-    const int tiles = mf_ceil_div(MF_BLOCK_ROWS, network->kernels->mr);
+    const int rows = w->samples, layers = network->layers;
     w->pixels = take(arena, (size_t)rows * MF_INPUTS + 16);
     w->labels = take(arena, rows);
     w->digits = take(arena, rows);
@@ -59,30 +59,45 @@ static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct ar
         w->y[l] = take_matrix(arena, rows, network->layer[l].out);
         w->dy[l] = take_matrix(arena, rows, network->layer[l].out);
     }
-    w->packed = take(arena, threads * sizeof *w->packed);
-    w->index = take(arena, (size_t)threads * layers * sizeof *w->index);
-    for (int thread = 0; thread < threads; thread++) {
-        const struct mf_packed_nonzeros packed = take_packed(arena, tiles, w->depth);
+    w->packed = take(arena, w->threads * sizeof *w->packed);
+    w->index = take(arena, (size_t)w->threads * layers * sizeof *w->index);
+    for (int thread = 0; thread < w->threads; thread++) {
+        const struct mf_packed_nonzeros packed = take_packed(arena, w);
         if (arena->block)
             w->packed[thread] = packed;
         for (int l = 1; l < layers; l++) {
-            const struct mf_nonzero_index index = take_index(arena, tiles, network->layer[l].in);
+            const struct mf_nonzero_index index = take_index(arena, w, network->layer[l].in);
             if (arena->block)
                 w->index[thread * layers + l] = index;
         }
     }
 }
 
+static bool is_enough(const struct mf_workspace *have, const struct mf_workspace *need)
+{
+    return have && have->samples >= need->samples && have->threads >= need->threads && have->rows >= need->rows &&
+           have->packed_terms >= need->packed_terms;
+}
+
 mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, int batch, mnist_fast_error *error)
 {
-    const int depth = batch > MF_INPUTS ? batch : MF_INPUTS;
-    if (network->workspace && network->workspace->samples >= samples && network->workspace->depth >= depth)
+    const struct mf_blocking *b = &network->blocking;
+    const int mr = network->kernels->mr, pixels = batch ? b->pixels : 0;
+    const size_t by_rows = (size_t)mf_ceil_div(b->rows, mr) * MF_INPUTS;
+    const size_t by_pixels = (size_t)mf_ceil_div(pixels, mr) * batch;
+    const struct mf_workspace need = {
+        .samples = samples,
+        .threads = b->threads,
+        .mr = mr,
+        .rows = b->rows > pixels ? b->rows : pixels,
+        .packed_terms = by_rows > by_pixels ? by_rows : by_pixels,
+    };
+    if (is_enough(network->workspace, &need))
         return MNIST_FAST_OK;
-    struct mf_workspace *w = calloc(1, sizeof *w);
+    struct mf_workspace *w = malloc(sizeof *w);
     if (!w)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images", samples);
-    w->samples = samples;
-    w->depth = depth;
+    *w = need;
     struct arena measure = {0};
     lay_out(w, network, &measure);
     struct arena arena = {.block = w->memory = mf_allocate_zeroed(measure.size)};
@@ -102,6 +117,15 @@ void mf_workspace_free(struct mf_workspace *workspace)
     if (workspace)
         free(workspace->memory);
     free(workspace);
+}
+
+struct mf_packed_nonzeros *mf_packed(struct mf_workspace *w, int thread, int depth)
+{
+    struct mf_packed_nonzeros *packed = &w->packed[thread];
+    const size_t rows = w->packed_terms / depth * w->mr;
+    packed->depth = depth;
+    packed->rows = rows < (size_t)w->rows ? (int)rows : w->rows;
+    return packed;
 }
 
 void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
