@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -196,12 +197,18 @@ class Test(unittest.TestCase):
         self.assertEqual(network.weights_crc32, trained(2).weights_crc32)
 
     def test_interrupt_without_callback(self):
-        for _ in range(20):  # at any instant
-            timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
+        def interrupt(delay):
+            while signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # until the training has begun
+                time.sleep(0.001)
+            time.sleep(delay)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        for delay in range(20):  # at any instant
+            thread = threading.Thread(target=interrupt, args=(delay / 1000,))
+            thread.start()
             with self.assertRaises(KeyboardInterrupt):
                 Network(**USUAL).train(IMAGES, LABELS, 10**6)
-            timer.join()
+            thread.join()
 
     def test_own_handler_of_signals_stays(self):
         calls = []
