@@ -6,6 +6,9 @@ BUILD    = build
 SANITIZE =
 # AVX-512 kernels from their own source for a CPU that has only AVX2; for tests.
 EMULATE_AVX512 =
+# Instrumented for libFuzzer. Not the kernels: their paths do not depend on what is read, and with sanitizers too they
+# take minutes to compile.
+FUZZ =
 
 CXX     = g++
 INSTALL = install
@@ -50,6 +53,8 @@ SUPPORT_SOURCES = $(filter-out $(TEST_SOURCES) tests/bits.c tests/installed.c,$(
 PROGRAM_OBJECTS = $(PROGRAM_SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS     = $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 SUPPORT_OBJECTS = $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
+FUZZ_SOURCES    = $(filter-out tests/fuzz/libfuzzer.c,$(wildcard tests/fuzz/*.c))
+FUZZ_OBJECTS    = $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
 
 PROGRAM = $(BUILD)/mnist_fast
 PARTS   = $(BUILD)/program.a
@@ -61,6 +66,7 @@ LIMIT   = $(BUILD)/bench/limit
 SGEMM   = $(BUILD)/bench/peers/sgemm
 BENCHES = $(GOOGLE) $(LIMIT) $(SGEMM)
 BITS    = $(BUILD)/tests/bits
+FUZZER  = $(BUILD)/tests/fuzz/fuzzer
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
@@ -92,9 +98,9 @@ endif
 SIMD_CC     := $(if $(EMULATE_AVX512),clang,$(CC))
 IS_CLANG    := $(findstring clang,$(shell $(SIMD_CC) --version 2>/dev/null))
 HOIST        = $(if $(IS_CLANG),,-fno-move-loop-invariants)
-SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp
+SRC_FLAGS    = -O2 $(C_COMMON) $(HARDEN) -fopenmp $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 ENGINE_FLAGS = $(SRC_FLAGS) $(ASSERT) $(INTERNAL)
-SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON) $(ASSERT)
+SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON) $(ASSERT) $(if $(FUZZ),-fno-sanitize=all)
 CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
 PRIORITY     = $(if $(IS_CLANG),,-fira-algorithm=priority)
 FLAGS_avx2   = -mavx2 -mfma $(PRIORITY)
@@ -166,8 +172,12 @@ $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
 $(BITS): %: %.o $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
+$(FUZZER): $(BUILD)/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS) $(PARTS) $(LIB)
+	$(call say,LD)$(CC) -pie -fsanitize=fuzzer $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
+
+$(BUILD)/tests/test_fuzz_corpus: $(FUZZ_OBJECTS)
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
-	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LDLIBS)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PARTS) $(LIB) $(TEST_LIBS) $(LDLIBS)
 
 $(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
 $(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
@@ -212,7 +222,7 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: compile_commands.json check check-bits check-interop check-report check-build asan ubsan tsan lint format
+.PHONY: compile_commands.json check check-bits check-interop check-report check-build asan ubsan tsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
@@ -307,10 +317,17 @@ bench-smoke: all $(BENCHES)
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
           tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
-          tests/interop tests/python tests/examples)
+          tests/interop tests/python tests/examples tests/fuzz/run)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/fuzz/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
+
+FUZZ_SECONDS = 60
+FUZZ_TARGETS = $(filter-out fuzz libfuzzer,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
+fuzz: ## each fuzz target for FUZZ_SECONDS under libFuzzer (clang), address and undefined sanitizers; FUZZ_TARGETS=model
+	@CC=clang tests/setup build fuzz
+	$(again) BUILD=build/fuzz CC=clang SANITIZE=address,undefined FUZZ=1 build/fuzz/tests/fuzz/fuzzer
+	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 lint: ## formatting, clang-tidy, cppcheck, shellcheck, and the layer check
 	$(setup) build lint

@@ -44,7 +44,7 @@ void support_begin(void)
             support_isas[support_isa_count++] = *isa;
     support_scalar = mf_kernels_choose("scalar");
 
-    const int faults[] = {SIGSEGV, SIGBUS, SIGILL};
+    const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         struct sigaction action = {.sa_handler = crashed};
         sigemptyset(&action.sa_mask);

@@ -1,0 +1,44 @@
+/* The kernels of every instruction set that runs here against their definition. The input is a shape. */
+#include "engine/kernel_check.h"
+
+#include "fuzz.h"
+
+#include <string.h>
+
+static void run(const uint8_t *data, size_t size)
+{
+    uint8_t bytes[16] = {0};
+    memcpy(bytes, data, size < sizeof bytes ? size : sizeof bytes);
+    struct mf_kernel_case shape = {
+        .samples = 1 + bytes[0] % 60,
+        .in = 1 + bytes[2] % 200,
+        .out = 1 + bytes[3] % 70,
+        .zeros = bytes[4] % 101,
+        .exponent = bytes[5] % 128 - (bytes[6] & 1 ? 0 : 127), /* -127 to 127 */
+    };
+    shape.begin = bytes[1] % shape.samples;
+    memcpy(&shape.seed, bytes + 8, sizeof shape.seed);
+    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
+        mnist_fast_error error;
+        if ((*isa)->supported() && mf_kernels_check(*isa, mf_kernels_choose("scalar"), &shape, &error))
+            fuzz_fail(__FILE__, __LINE__, "kernels differ", error.text);
+    }
+}
+
+static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
+{
+    static const uint8_t seeds[][16] = {
+        {49, 0, 99, 64, 80, 0, 1},   /* 50 samples, 100 inputs, 65 outputs, values below 1 */
+        {0, 0, 15, 9, 50, 0, 1},     /* one sample */
+        {56, 5, 47, 47, 100, 0, 1},  /* nothing but zeros */
+        {30, 0, 31, 31, 30, 127, 1}, /* sums overflow */
+        {30, 0, 31, 31, 30, 1, 0},   /* products are denormal */
+        {11, 3, 199, 69, 0, 63, 0}, /* moments are flushed */
+    };
+    if (number >= (int)(sizeof seeds / sizeof *seeds))
+        return 0;
+    memcpy(to, seeds[number], sizeof *seeds);
+    return sizeof *seeds;
+}
+
+const struct fuzz_target fuzz_kernels = {"kernels", run, seed, NULL, 15};
