@@ -41,7 +41,7 @@ static void mutate(size_t *size, size_t other_size, struct random *random)
         memcpy(copy, other + from, part);
         switch (random_below(random, 7)) {
         case 0: input[at] ^= (uint8_t)(1 << random_below(random, 8)); break;
-        case 1: input[at] = edges[random_below(random, sizeof edges)]; break;
+        case 1: memset(input + at, edges[random_below(random, sizeof edges)], part < *size - at ? part : 1); break;
         case 2: input[at] = (uint8_t)(input[at] + random_below(random, 9) - 4); break;
         case 3: insert(size, at, copy, part); break;
         case 4: erase(size, at, length); break;
