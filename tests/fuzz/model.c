@@ -59,6 +59,19 @@ static void predict(mnist_fast *network)
     }
 }
 
+static void check_weights(const mnist_fast *network)
+{
+    for (int layer = 0; layer < mnist_fast_layer_count(network); layer++) {
+        int in, out;
+        fuzz_require(!mnist_fast_get_layer_shape(network, layer, &in, &out, NULL));
+        float *weights = malloc((size_t)in * (size_t)out * sizeof *weights);
+        fuzz_require(weights && !mnist_fast_get_layer(network, layer, weights, NULL, NULL));
+        for (int i = 0; i < in * out; i++)
+            fuzz_require(isfinite(weights[i]));
+        free(weights);
+    }
+}
+
 static void save_and_load(const mnist_fast *network, bool checkpoint, uint32_t data_crc32)
 {
     const mnist_fast_runtime runtime = one_thread();
@@ -103,6 +116,7 @@ static void load(const uint8_t *data, size_t size, bool checkpoint)
         fuzz_require_error(path, error.text);
         return;
     }
+    check_weights(network);
     predict(network);
     save_and_load(network, checkpoint, data_crc32);
     if (checkpoint)
