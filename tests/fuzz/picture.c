@@ -38,8 +38,8 @@ static void run(const uint8_t *data, size_t size)
         fuzz_require_error(path, error.text);
         return;
     }
-    fuzz_require(picture.width >= 1 && picture.width <= CLI_PICTURE_SIDE);
-    fuzz_require(picture.height >= 1 && picture.height <= CLI_PICTURE_SIDE);
+    fuzz_require(picture.width >= 1 && picture.width <= CLI_PICTURE_MAX_SIDE);
+    fuzz_require(picture.height >= 1 && picture.height <= CLI_PICTURE_MAX_SIDE);
     prepare(&picture);
     free(picture.grey);
 }
