@@ -223,7 +223,7 @@ endif
 CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-build asan ubsan tsan fuzz lint format
-.PHONY: bench bench-smoke bench-limit bench-peers bench-compare bench-plots
+.PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots
 check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU lacks it), NEON under qemu
 	$(setup) build check
 	$(again) data check-build
@@ -291,6 +291,11 @@ bench-limit: ## how near training comes to the limit of this CPU; LIMIT_FLAGS='-
 	$(LIMIT) --json $(BUILD)/limit.json $(LIMIT_FLAGS)
 
 PEERS = CXX='$(CXX)' bench/peers/run --build $(BUILD)
+bench-blocking: ## how near the choice of blocks is to the best of a sweep; BLOCKING_FLAGS='--threads 2'
+	$(setup) build bench
+	$(again) data $(BUILD)/bench/blocking
+	$(BUILD)/bench/blocking $(BLOCKING_FLAGS)
+
 bench-peers: ## PyTorch, Keras, JAX and sgemm of four libraries, in turn with this; PEERS_FLAGS='--repeat 5'
 	$(setup) build bench
 	$(again) data all $(SGEMM)
