@@ -179,6 +179,13 @@ $(BUILD)/tests/test_fuzz_corpus: $(FUZZ_OBJECTS)
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PARTS) $(LIB) $(TEST_LIBS) $(LDLIBS)
 
+# Digits of fonts, where the compiler's machine has FreeType.
+RECOGNITION = $(BUILD)/tests/test_recognition
+ifneq ($(filter /%,$(shell $(CC) -print-file-name=libfreetype.so 2>/dev/null)),)
+$(RECOGNITION) $(RECOGNITION).o: CPPFLAGS += -DHAVE_FREETYPE -I/usr/include/freetype2
+$(RECOGNITION): TEST_LIBS += -lfreetype
+endif
+
 $(GOOGLE): $(BUILD)/bench/%: $(BUILD)/bench/objects/%.o
 $(LIMIT): $(patsubst bench/%.cc,$(BUILD)/bench/objects/%.o,$(wildcard bench/limit/*.cc))
 $(SGEMM): $(BUILD)/bench/objects/peers/sgemm.o

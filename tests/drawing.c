@@ -30,29 +30,48 @@ static double cubic(double x)
     return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((2.5 - 0.5 * x) * x - 4) * x + 2 : 0;
 }
 
-/* The digit at (x, y), in its own pixels from its upper left corner: 0 to 1. */
-static double sample(const uint8_t *pixels, double x, double y)
+/* The pixels enlarged to `size`, seen from (left, top): `out` samples of each of `lines`, which are `stride` apart, as
+ * the samples are `step` apart. Outside there is paper. */
+static void enlarge(const float *from, int lines, int stride, int step, double start, double size, int out, float *to)
 {
-    const int left = (int)floor(x - 0.5) - 1, top = (int)floor(y - 0.5) - 1;
-    double sum = 0;
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            const int row = top + i, column = left + j;
-            if (row >= 0 && row < SIDE && column >= 0 && column < SIDE)
-                sum += pixels[row * SIDE + column] * cubic(y - 0.5 - row) * cubic(x - 0.5 - column);
+    for (int i = 0; i < out; i++) {
+        const double u = (i + 0.5 - start) * SIDE / size - 0.5;
+        const int first = (int)floor(u) - 1;
+        for (int line = 0; line < lines; line++) {
+            double sum = 0;
+            for (int k = first < 0 ? 0 : first; k < SIDE && k < first + 4; k++)
+                sum += from[line * stride + k * step] * cubic(u - k);
+            to[line * out + i] = (float)sum;
         }
-    return fmin(fmax(sum / 255, 0), 1);
+    }
+}
+
+/* width * height samples of the digit, to be freed. */
+static float *enlarged(const uint8_t *pixels, int width, int height, double left, double top, double size)
+{
+    float *const whole =
+        malloc((SIDE * SIDE + (size_t)SIDE * (size_t)width + (size_t)width * (size_t)height) * sizeof *whole);
+    ck_assert_ptr_nonnull(whole);
+    float *const rows = whole + (size_t)width * (size_t)height, *const digit = rows + (size_t)SIDE * (size_t)width;
+    for (int i = 0; i < SIDE * SIDE; i++)
+        digit[i] = (float)pixels[i] / 255;
+    float *const turned_around = malloc((size_t)width * (size_t)height * sizeof *turned_around);
+    ck_assert_ptr_nonnull(turned_around);
+    enlarge(digit, SIDE, SIDE, 1, left, size, width, rows);
+    enlarge(rows, width, 1, width, top, size, height, turned_around);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            whole[(size_t)y * (size_t)width + (size_t)x] = fminf(fmaxf(turned_around[x * height + y], 0), 1);
+    free(turned_around);
+    return whole;
 }
 
 void ink_enlarge(struct ink *ink, const uint8_t *pixels, double left, double top, double size)
 {
-    for (int y = 0; y < ink->height; y++)
-        for (int x = 0; x < ink->width; x++) {
-            const double u = (x + 0.5 - left) * SIDE / size, v = (y + 0.5 - top) * SIDE / size;
-            float *const cover = ink->cover + (size_t)y * (size_t)ink->width + x;
-            if (u > -2 && u < SIDE + 2 && v > -2 && v < SIDE + 2)
-                *cover = fmaxf(*cover, (float)sample(pixels, u, v));
-        }
+    float *const samples = enlarged(pixels, ink->width, ink->height, left, top, size);
+    for (int i = 0; i < ink->width * ink->height; i++)
+        ink->cover[i] = fmaxf(ink->cover[i], samples[i]);
+    free(samples);
 }
 
 /* Zhang and Suen's thinning, in place: 1 where the middle line of the strokes runs. */
@@ -90,9 +109,10 @@ static void thin(uint8_t (*mask)[FINE_SIDE])
 void ink_trace(struct ink *ink, const uint8_t *pixels, double left, double top, double size, double pen)
 {
     static uint8_t mask[FINE_SIDE][FINE_SIDE];
-    for (int y = 0; y < FINE_SIDE; y++)
-        for (int x = 0; x < FINE_SIDE; x++)
-            mask[y][x] = sample(pixels, (x + 0.5) / FINE, (y + 0.5) / FINE) >= 0.5;
+    float *const samples = enlarged(pixels, FINE_SIDE, FINE_SIDE, 0, 0, FINE_SIDE);
+    for (int i = 0; i < FINE_SIDE * FINE_SIDE; i++)
+        mask[i / FINE_SIDE][i % FINE_SIDE] = samples[i] >= 0.5f;
+    free(samples);
     thin(mask);
     const double radius = pen / 2;
     for (int i = 0; i < FINE_SIDE * FINE_SIDE; i++) {
@@ -111,12 +131,11 @@ void ink_trace(struct ink *ink, const uint8_t *pixels, double left, double top, 
     }
 }
 
-/* Nearly normal: the sum of 4 uniform numbers, scaled to a standard deviation of 1. */
-static double normal(struct random *random)
+/* The sum of two uniform numbers, scaled to a standard deviation of 1; place: 0 to 3, of the same random bits. */
+static float deviation(uint64_t bits, int place)
 {
-    const uint64_t bits = random_bits(random);
-    const double sum = (double)((bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48));
-    return (sum / 0x1p16 - 2) * sqrt(3);
+    const int sum = (int)(bits >> 16 * place & 255) + (int)(bits >> (16 * place + 8) & 255);
+    return (float)(sum - 255) / 104.5f;
 }
 
 uint8_t *scene_photograph(const struct scene *scene, const struct ink *ink, struct random *random)
@@ -133,12 +152,12 @@ uint8_t *scene_photograph(const struct scene *scene, const struct ink *ink, stru
             light *= 1 - (scene->slope[0] > 0 ? u : u - 1) * scene->slope[0];
             light *= 1 - (scene->slope[1] > 0 ? v : v - 1) * scene->slope[1];
             light *= 1 - scene->shadow * fmin(fmax((u + slant * v - place) * 10, 0), 1);
-            const double grain = scene->grain > 0 ? scene->grain * normal(random) : 0;
+            const uint64_t bits = scene->grain > 0 || scene->noise > 0 ? random_bits(random) : 0;
+            const double grain = scene->grain * deviation(bits, 3);
             const double cover = ink->cover[(size_t)y * (size_t)ink->width + x];
             for (int c = 0; c < 3; c++) {
                 double level = light * (255 + grain) * (1 - cover * (1 - scene->ink[c]));
-                if (scene->noise > 0)
-                    level += scene->noise * normal(random);
+                level += scene->noise * deviation(bits, c);
                 level = floor(fmin(fmax(level, 0), 255) + 0.5);
                 *to++ = (uint8_t)(scene->light_on_dark ? 255 - level : level);
             }

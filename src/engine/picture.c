@@ -218,9 +218,9 @@ static void separate(struct work *work)
         }
 }
 
-/* Whether the ink at (x, y) has an edge within a thirty-second of the longer side: something less than half as strong.
- * Shade has none. */
-static bool is_sharp(const struct work *work, int x, int y, int paper)
+/* Whether the ink at (x, y) has an edge within a thirty-second of the longer side: something less than half as strong,
+ * by more than noise. Shade has none. */
+static bool is_sharp(const struct work *work, const struct levels *levels, int x, int y)
 {
     const int w = work->width, h = work->height, step = most(2, most(w, h) / 32);
     const uint8_t *const at = work->ink + y * w + x;
@@ -229,7 +229,8 @@ static bool is_sharp(const struct work *work, int x, int y, int paper)
     weakest = x + step < w ? least(weakest, at[step]) : weakest;
     weakest = y >= step ? least(weakest, at[-step * w]) : weakest;
     weakest = y + step < h ? least(weakest, at[step * w]) : weakest;
-    return 2 * (weakest - paper) < at[0] - paper;
+    return 2 * (weakest - levels->paper) < at[0] - levels->paper &&
+           at[0] - weakest >= MIN_CONTRAST + NOISE_CONTRAST * levels->noise;
 }
 
 /* Half way between paper and ink lies the threshold, and the ink is the mean beyond it: from the strongest ink
@@ -245,9 +246,8 @@ static bool measure_levels(const struct work *work, struct levels *levels)
     }
     levels->paper = quantile(all, 256, count / 2);
     levels->noise = quantile(changes, 256, count / 2);
-    levels->low = levels->paper + most(MIN_CONTRAST, NOISE_CONTRAST * levels->noise);
     for (int i = 0; i < count; i++)
-        if (work->ink[i] > levels->low && is_sharp(work, i % w, i / w, levels->paper)) {
+        if (is_sharp(work, levels, i % w, i / w)) {
             sharp[work->ink[i]]++;
             sharp_count++;
         }
@@ -283,8 +283,7 @@ static struct region fill(struct work *work, const struct levels *levels, int st
         const int i = work->queue[--waiting], x = i % w, y = i / w;
         region.box = surround(region.box, x, y);
         region.mass += work->ink[i] - levels->low;
-        region.sharp =
-            region.sharp || (2 * work->ink[i] > levels->paper + levels->ink && is_sharp(work, x, y, levels->paper));
+        region.sharp = region.sharp || (2 * work->ink[i] > levels->paper + levels->ink && is_sharp(work, levels, x, y));
         for (int v = most(0, y - 1); v <= least(h - 1, y + 1); v++)
             for (int u = most(0, x - 1); u <= least(w - 1, x + 1); u++)
                 if (work->mask[v * w + u] == from) {
