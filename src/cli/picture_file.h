@@ -3,19 +3,7 @@
 #define CLI_PICTURE_FILE_H
 
 #include "mnist_fast.h"
-
-/* A photo of 64 megapixels is read. What is larger is refused before memory is taken for it. */
-enum {
-    CLI_PICTURE_MAX_SIDE = 16384,
-    CLI_PICTURE_MAX_PIXELS = 1 << 26,
-    CLI_PICTURE_MAX_FILE = 64 << 20 /* bytes */
-};
-
-/* Grey levels, rows from the top without gaps: 0 = black, 255 = white. What is transparent shows white paper. */
-struct cli_picture {
-    uint8_t *grey;
-    int width, height;
-};
+#include "picture.h"
 
 /* Reads PNG, JPEG, and PBM, PGM or PPM, told apart by their first bytes. path: a file, FIFO or device; "-" is standard
  * input. A FIFO that nobody has opened for writing is empty. A JPEG is turned as its EXIF orientation says. *picture is

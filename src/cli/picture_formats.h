@@ -3,7 +3,8 @@
 #ifndef CLI_PICTURE_FORMATS_H
 #define CLI_PICTURE_FORMATS_H
 
-#include "picture_file.h"
+#include "mnist_fast.h"
+#include "picture.h"
 
 #include <stddef.h>
 

@@ -1,5 +1,6 @@
 /* PNG through libpng's row interface: not the simplified one (png_image_*), which has had six of its recent
  * vulnerabilities. */
+#include "picture_file.h"
 #include "picture_formats.h"
 #include "program.h"
 
