@@ -268,6 +268,11 @@ check-build: tests benches
 	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) tests)
 	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) tests)
 
+check-pictures: ## 500 test digits drawn in each of 24 ways, as files of every format, and fonts: some minutes
+	$(setup) build check
+	$(again) data build/tests/test_recognition
+	MF_LONG=1 MNIST_FAST_DATA=data CK_TIMEOUT_MULTIPLIER=20 build/tests/test_recognition
+
 asan: ## the tests under AddressSanitizer and UBSan
 	$(setup) build check
 	$(again) $(ASAN) tests
