@@ -24,6 +24,8 @@ enum {
 /* In the order of the enumerations of mnist_fast.h. */
 static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL};
 
+/* Only a CLI_TYPE_CHOICE has choices. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, COMPUTING, FIELD(threads),
                             "threads to compute with; 0: as many as make sense here"},

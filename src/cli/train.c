@@ -104,12 +104,11 @@ static int on_progress(const mnist_fast_progress *progress, void *user)
 /* Copies the value of an option between two configurations; whether it differed. */
 static bool copy_value(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config)
 {
-    const size_t size = option->type == CLI_TYPE_SEED     ? sizeof(uint64_t)
-                        : option->type == CLI_TYPE_SHARE  ? sizeof(double)
-                        : option->type == CLI_TYPE_DECAY  ? sizeof(double)
-                        : option->type == CLI_TYPE_RATE   ? sizeof(float)
-                        : option->type == CLI_TYPE_CHOICE ? sizeof(int)
-                                                          : sizeof(int);
+    const bool real = option->type == CLI_TYPE_SHARE || option->type == CLI_TYPE_DECAY;
+    const size_t size = option->type == CLI_TYPE_SEED   ? sizeof(uint64_t)
+                        : real                          ? sizeof(double)
+                        : option->type == CLI_TYPE_RATE ? sizeof(float)
+                                                        : sizeof(int);
     char *to = (char *)config + (option->field - offsetof(struct cli_options, config));
     const char *value = (const char *)from + option->field;
     if (memcmp(to, value, size) == 0)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,7 +70,7 @@ struct mf_blocking mf_blocking_choose(const struct mf_blocking_request *r)
     const double tasks = (double)TASKS_OF_SHARE * b.threads;
     b.panels = whole(l2 / 2 / (samples * sizeof(float) * MF_PANEL), 1, least(widest, blocks / tasks), nr);
 
-    b.pixels = whole(l2 * 3 / 8 / (samples * sizeof(float)), 1, MF_INPUTS / b.threads, PIXELS_UNIT);
+    b.pixels = whole(l2 * 3 / 8 / (samples * sizeof(float)), 1, floor((double)MF_INPUTS / b.threads), PIXELS_UNIT);
 
     b.rows = r->forced.rows ? mf_ceil_div(r->forced.rows, mr) * mr : b.rows;
     b.panels = r->forced.panels ? r->forced.panels : b.panels;
