@@ -86,8 +86,8 @@ START_TEST(save_evaluate_predict)
         char says[160];
         snprintf(says, sizeof says, "mnist_fast: %s: %s", wrong[i],
                  i < 2    ? "there is no such test image (expected 0 to 59)"
-                 : i == 7 ? "is empty; name a picture"
-                          : "cannot be opened (No such file or directory); name a picture, or test:N for test image N");
+                 : i == 7 ? "is empty"
+                          : "cannot be read (No such file or directory)");
         result = RUN("predict", "--model", model, wrong[i], "test:1");
         expect_error(result, 1, says);
         ck_assert_int_eq(count_lines(result.out), 1); /* the other one is read all the same */
