@@ -84,7 +84,7 @@ START_TEST(save_evaluate_predict)
         "test:60", "test:99999999999999999999", "test:x", "test:", "test:-1", "test:1x", "picture.png", "-"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char says[160];
-        snprintf(says, sizeof says, "mnist_fast: %s: %s", wrong[i],
+        snprintf(says, sizeof says, "mnist_fast: %s: %s", i == 7 ? "standard input" : wrong[i],
                  i < 2    ? "there is no such test image (expected 0 to 59)"
                  : i == 7 ? "is empty"
                           : "cannot be read (No such file or directory)");

@@ -241,8 +241,10 @@ START_TEST(photos_of_pens)
                       : getenv("MF_LONG") ? 100
                                           : 25,
               right = count_right(&photos[_i], (uint64_t)_i + 100, tried);
-    if (right < tried * 9 / 10)
-        support_fail("%d of %d recognised (expected at least 90%%)", right, tried);
+    /* The short run has a small network, trained on a sixth of the images. */
+    const int least = support_short ? tried / 2 : tried * 9 / 10;
+    if (right < least)
+        support_fail("%d of %d recognised (expected at least %d)", right, tried, least);
 }
 END_TEST
 
