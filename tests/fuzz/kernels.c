@@ -33,7 +33,7 @@ static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
         {56, 5, 47, 47, 100, 0, 1},  /* nothing but zeros */
         {30, 0, 31, 31, 30, 127, 1}, /* sums overflow */
         {30, 0, 31, 31, 30, 1, 0},   /* products are denormal */
-        {11, 3, 199, 69, 0, 63, 0}, /* moments are flushed */
+        {11, 3, 199, 69, 0, 63, 0},  /* moments are flushed */
     };
     if (number >= (int)(sizeof seeds / sizeof *seeds))
         return 0;
