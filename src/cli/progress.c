@@ -36,11 +36,10 @@ static void describe_left(double seconds, char *text, size_t size)
         snprintf(text, size, "  %ld:%02ld:%02ld left", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-void cli_progress_show(struct cli_progress_bar *bar, const mnist_fast_progress *progress)
+void cli_progress_show(struct cli_progress_bar *bar, const mnist_fast_progress *progress, double now)
 {
     if (!bar->visible)
         return;
-    const double now = cli_seconds();
     const double epochs = progress->epoch - 1 + (double)progress->batch / progress->batches;
     if (bar->started == 0) {
         bar->started = now;

@@ -97,7 +97,7 @@ static int on_progress(const mnist_fast_progress *progress, void *user)
     if (progress->epoch_done)
         end_epoch(run, progress);
     else
-        cli_progress_show(&run->bar, progress);
+        cli_progress_show(&run->bar, progress, cli_seconds());
     return cli_caught_signal() != 0 || run->status;
 }
 
