@@ -335,7 +335,7 @@ typedef enum mnist_fast_invert {
  * MNIST_FAST_INVERT_YES: inverted).
  *
  * MNIST_FAST_BAD_DATA: no ink was found, or raw and not 28 x 28. pixels is written on success only. The same picture
- * gives the same bytes on every machine: integer arithmetic only. Takes about 600 KB of memory meanwhile. */
+ * gives the same bytes on every machine: integer arithmetic only. Takes about 230 KB of memory meanwhile. */
 MNIST_FAST_API mnist_fast_status mnist_fast_prepare_picture(const mnist_fast_picture *picture, mnist_fast_invert invert,
                                                             int raw, uint8_t pixels[MNIST_FAST_PIXELS],
                                                             mnist_fast_error *error);

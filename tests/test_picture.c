@@ -319,7 +319,7 @@ END_TEST
 /* The same bytes on every machine. */
 START_TEST(golden_bytes)
 {
-    static const uint32_t golden[] = {0x589598ac, 0xb9a40b65, 0x937cd97c};
+    static const uint32_t golden[] = {0x589598ac, 0x0d72fbcf, 0xa8780767};
     uint8_t pixels[MNIST_FAST_PIXELS];
     struct random random = random_from(9 - support_seed, 9, 9, 9);
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {

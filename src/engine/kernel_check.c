@@ -1,7 +1,9 @@
 #include "kernel_check.h"
 
+#include "arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/minmax.h"
 #include "base/rng.h"
 
 #include <assert.h>
@@ -37,71 +39,53 @@ struct operands {
     size_t results_size; /* floats */
 };
 
-/* ---- memory: laid out once without a block, to measure it, and once with it ---- */
+/* ---- memory ---- */
 
-struct arena {
-    char *block;
-    size_t size;
-};
-
-static void *take(struct arena *arena, size_t bytes)
-{
-    void *part = arena->block ? arena->block + arena->size : NULL;
-    arena->size += (bytes + 63) / 64 * 64;
-    return part;
-}
-
-static struct mf_matrix take_matrix(struct arena *arena, int rows, int columns)
-{
-    const size_t stride = mf_stride(rows);
-    return (struct mf_matrix){take(arena, mf_ceil_div(columns, MF_PANEL) * stride * sizeof(float)), stride};
-}
-
-static struct results take_results(struct arena *arena, const struct operands *o)
+static struct results take_results(struct mf_arena *arena, const struct operands *o)
 {
     const int samples = o->shape.samples, out = o->shape.out;
     return (struct results){
-        .block = take(arena, 0),
-        .scaled = take_matrix(arena, samples, MF_INPUTS),
-        .y = take_matrix(arena, samples, out),
-        .dx = take_matrix(arena, samples, o->shape.in),
-        .w = take_matrix(arena, o->rows + 1, out),
-        .m = take_matrix(arena, o->rows + 1, out),
-        .v = take_matrix(arena, o->rows + 1, out),
-        .gradient = take_matrix(arena, samples, MF_CLASSES),
-        .probability = take_matrix(arena, samples, MF_CLASSES),
-        .loss = take(arena, (size_t)samples * sizeof(float)),
-        .finite = take(arena, sizeof(float)),
-        .transposed = take(arena, MF_PANEL * MF_PANEL * sizeof(float)),
-        .digit = take(arena, (size_t)samples),
+        .block = mf_arena_take(arena, 0),
+        .scaled = mf_arena_take_matrix(arena, samples, MF_INPUTS),
+        .y = mf_arena_take_matrix(arena, samples, out),
+        .dx = mf_arena_take_matrix(arena, samples, o->shape.in),
+        .w = mf_arena_take_matrix(arena, o->rows + 1, out),
+        .m = mf_arena_take_matrix(arena, o->rows + 1, out),
+        .v = mf_arena_take_matrix(arena, o->rows + 1, out),
+        .gradient = mf_arena_take_matrix(arena, samples, MF_CLASSES),
+        .probability = mf_arena_take_matrix(arena, samples, MF_CLASSES),
+        .loss = mf_arena_take(arena, (size_t)samples * sizeof(float)),
+        .finite = mf_arena_take(arena, sizeof(float)),
+        .transposed = mf_arena_take(arena, MF_PANEL * MF_PANEL * sizeof(float)),
+        .digit = mf_arena_take(arena, (size_t)samples),
     };
 }
 
 enum { BLOCK_ROWS = 48 }; /* of a call that skips zeros: whole tiles of every instruction set */
 
-static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct arena *arena)
+static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct mf_arena *arena)
 {
     const int samples = o->shape.samples, in = o->shape.in, out = o->shape.out;
     const int widest = o->rows > out ? o->rows : out, depth = samples > widest ? samples : widest;
     const int tiles = mf_ceil_div(BLOCK_ROWS, kernels->mr);
-    o->pixels = take(arena, (size_t)samples * MF_INPUTS + 16);
-    o->labels = take(arena, (size_t)samples);
-    o->inked = take_matrix(arena, samples, MF_INPUTS);
-    o->x = take_matrix(arena, samples, in);
-    o->h = take_matrix(arena, samples, in);
-    o->dz = take_matrix(arena, samples, out);
-    o->wt = take_matrix(arena, out, in);
-    o->logits = take_matrix(arena, samples, MF_CLASSES);
+    o->pixels = mf_arena_take(arena, (size_t)samples * MF_INPUTS + 16);
+    o->labels = mf_arena_take(arena, (size_t)samples);
+    o->inked = mf_arena_take_matrix(arena, samples, MF_INPUTS);
+    o->x = mf_arena_take_matrix(arena, samples, in);
+    o->h = mf_arena_take_matrix(arena, samples, in);
+    o->dz = mf_arena_take_matrix(arena, samples, out);
+    o->wt = mf_arena_take_matrix(arena, out, in);
+    o->logits = mf_arena_take_matrix(arena, samples, MF_CLASSES);
     o->packed = (struct mf_packed_nonzeros){
         .rows = BLOCK_ROWS,
-        .count = take(arena, (size_t)tiles * sizeof(int)),
-        .offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
-        .value = take(arena, ((size_t)tiles * kernels->mr * depth + MF_PANEL) * sizeof(float)),
+        .count = mf_arena_take(arena, (size_t)tiles * sizeof(int)),
+        .offset = mf_arena_take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
+        .value = mf_arena_take(arena, ((size_t)tiles * kernels->mr * depth + MF_PANEL) * sizeof(float)),
     };
     o->index = (struct mf_nonzero_index){
         .rows = BLOCK_ROWS,
-        .count = take(arena, (size_t)tiles * sizeof(int)),
-        .packed_offset = take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
+        .count = mf_arena_take(arena, (size_t)tiles * sizeof(int)),
+        .packed_offset = mf_arena_take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
     };
     const size_t before = arena->size;
     o->initial = take_results(arena, o);
@@ -175,11 +159,6 @@ static void fill_operands(struct operands *o, const struct mf_kernels *definitio
 
 /* ---- the kernels, by the operands that they read ---- */
 
-static int least(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 typedef void run(struct operands *o, const struct mf_kernels *kernels, struct results *r);
 
 static void scale(struct operands *o, const struct mf_kernels *kernels, struct results *r)
@@ -212,7 +191,7 @@ static void forward_indexed(struct operands *o, const struct mf_kernels *kernels
     op.index = &o->index;
     o->index.depth = o->shape.in;
     for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
-        const int end = least(row + BLOCK_ROWS, o->shape.samples);
+        const int end = mf_min(row + BLOCK_ROWS, o->shape.samples);
         kernels->index_columns(o->x, o->shape.in, row, end, &o->index);
         kernels->forward(&op, row, end);
     }
@@ -230,7 +209,7 @@ static void forward_sparse(struct operands *o, const struct mf_kernels *kernels,
     op.packed = &o->packed;
     o->packed.depth = MF_INPUTS;
     for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
-        const int end = least(row + BLOCK_ROWS, o->shape.samples);
+        const int end = mf_min(row + BLOCK_ROWS, o->shape.samples);
         kernels->pack_samples(o->pixels, row, end, &o->packed);
         kernels->forward_sparse(&op, row, end);
     }
@@ -260,7 +239,7 @@ static void input_gradient_indexed(struct operands *o, const struct mf_kernels *
     op.index = &o->index;
     o->index.depth = o->shape.out;
     for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
-        const int end = least(row + BLOCK_ROWS, o->shape.samples);
+        const int end = mf_min(row + BLOCK_ROWS, o->shape.samples);
         kernels->index_columns(o->dz, o->shape.out, row, end, &o->index);
         kernels->input_gradient(&op, row, end);
     }
@@ -285,7 +264,8 @@ static void update_rows(struct operands *o, const struct mf_kernels *kernels, st
     const struct mf_weight_update op = update_op(o, x, r);
     bool finite = true;
     for (int row = 0; row < rows; row += MF_PANEL)
-        finite &= kernels->weight_update(&op, row, least(row + MF_PANEL, rows), 0, mf_ceil_div(o->shape.out, MF_PANEL));
+        finite &=
+            kernels->weight_update(&op, row, mf_min(row + MF_PANEL, rows), 0, mf_ceil_div(o->shape.out, MF_PANEL));
     *r->finite = finite;
 }
 
@@ -306,7 +286,7 @@ static void weight_update_sparse(struct operands *o, const struct mf_kernels *ke
     o->packed.depth = o->shape.samples;
     bool finite = true;
     for (int pixel = 0; pixel < MF_INPUTS; pixel += BLOCK_ROWS) {
-        const int end = least(pixel + BLOCK_ROWS, MF_INPUTS);
+        const int end = mf_min(pixel + BLOCK_ROWS, MF_INPUTS);
         kernels->pack_pixels(o->pixels, o->shape.samples, pixel, end, &o->packed);
         finite &= kernels->weight_update_sparse(&op, pixel, end, 0, mf_ceil_div(o->shape.out, MF_PANEL));
     }
@@ -376,9 +356,9 @@ mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struc
     assert(0 <= shape->begin && shape->begin < shape->samples && shape->in >= 1 && shape->out >= 1);
     assert(shape->exponent <= 127);
     struct operands o = {.shape = *shape, .rows = shape->in > MF_INPUTS ? shape->in : MF_INPUTS};
-    struct arena measure = {0};
+    struct mf_arena measure = {0};
     lay_out(&o, kernels, &measure);
-    struct arena arena = {.block = mf_allocate_zeroed(measure.size)};
+    struct mf_arena arena = {.block = mf_allocate_zeroed(measure.size)};
     if (!arena.block)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory to test kernels: %zu MB", measure.size >> 20);
     lay_out(&o, kernels, &arena);

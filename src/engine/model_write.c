@@ -47,7 +47,7 @@ static mnist_fast_status put_tensor(struct sink *sink, const mnist_fast *network
     size_t filled = 0;
     mnist_fast_status status = MNIST_FAST_OK;
     for (int column = 0; column < layer->out; column++) {
-        const float *from = matrix.data + (size_t)(column / MF_PANEL) * matrix.stride + column % MF_PANEL;
+        const float *from = mf_at(matrix, 0, column);
         for (int row = begin; row < end; row++) {
             piece[filled++] = from[(size_t)row * MF_PANEL];
             if (filled == PIECE) {

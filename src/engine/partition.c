@@ -1,13 +1,9 @@
 #include "partition.h"
 
 #include "base/error.h"
+#include "base/minmax.h"
 
 #include <stdlib.h>
-
-static int least(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* Appends a task, or only counts it while there is no memory for it yet. */
 static void add(struct mf_partition *partition, struct mf_task task, double terms)
@@ -30,14 +26,15 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
         for (int begin = 0; begin < layer->in; begin += pixels)
             for (int first = 0; first < layer->panels; first += tile)
                 add(partition,
-                    (struct mf_task){l, begin, least(begin + pixels, layer->in), first,
-                                     least(first + tile, layer->panels), 0},
+                    (struct mf_task){l, begin, mf_min(begin + pixels, layer->in), first,
+                                     mf_min(first + tile, layer->panels), 0},
                     density[begin / pixels] * samples);
     for (int first = 0; first < layer->panels; first += group) {
-        const int last = least(first + group, layer->panels);
+        const int last = mf_min(first + group, layer->panels);
         if (!sparse)
             for (int begin = 0; begin < layer->in; begin += MF_PANEL)
-                add(partition, (struct mf_task){l, begin, least(begin + MF_PANEL, layer->in), first, last, 0}, samples);
+                add(partition, (struct mf_task){l, begin, mf_min(begin + MF_PANEL, layer->in), first, last, 0},
+                    samples);
         /* one row cannot fill the arithmetic units: it takes about three times its multiply-adds */
         add(partition, (struct mf_task){l, layer->bias_row, layer->bias_row + 1, first, last, 0}, 3.0 * samples);
     }

@@ -1,5 +1,6 @@
 #include "workspace.h"
 
+#include "arena.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -7,60 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Divides one block of memory: once without the block, to measure it, and once with it. */
-struct arena {
-    char *block;
-    size_t size;
-};
-
-static void *take(struct arena *arena, size_t bytes)
-{
-    void *part = arena->block ? arena->block + arena->size : NULL;
-    arena->size += (bytes + 63) / 64 * 64;
-    return part;
-}
-
-static struct mf_matrix take_matrix(struct arena *arena, int rows, int columns)
-{
-    const size_t stride = mf_stride(rows);
-    return (struct mf_matrix){.data = take(arena, mf_ceil_div(columns, MF_PANEL) * stride * sizeof(float)),
-                              .stride = stride};
-}
-
-static struct mf_packed_nonzeros take_packed(struct arena *arena, const struct mf_workspace *w)
+static struct mf_packed_nonzeros take_packed(struct mf_arena *arena, const struct mf_workspace *w)
 {
     return (struct mf_packed_nonzeros){
-        .count = take(arena, mf_ceil_div(w->rows, w->mr) * sizeof(int)),
-        .offset = take(arena, (w->packed_terms + MF_INDEX_AHEAD) * sizeof(int32_t)),
-        .value = take(arena, (w->packed_terms * w->mr + MF_PANEL) * sizeof(float)),
+        .count = mf_arena_take(arena, mf_ceil_div(w->rows, w->mr) * sizeof(int)),
+        .offset = mf_arena_take(arena, (w->packed_terms + MF_INDEX_AHEAD) * sizeof(int32_t)),
+        .value = mf_arena_take(arena, (w->packed_terms * w->mr + MF_PANEL) * sizeof(float)),
     };
 }
 
-static struct mf_nonzero_index take_index(struct arena *arena, const struct mf_workspace *w, int depth)
+static struct mf_nonzero_index take_index(struct mf_arena *arena, const struct mf_workspace *w, int depth)
 {
     const size_t tiles = mf_ceil_div(w->rows, w->mr);
     return (struct mf_nonzero_index){
         .depth = depth,
         .rows = w->rows,
-        .count = take(arena, tiles * sizeof(int)),
-        .packed_offset = take(arena, (tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
+        .count = mf_arena_take(arena, tiles * sizeof(int)),
+        .packed_offset = mf_arena_take(arena, (tiles * depth + MF_INDEX_AHEAD) * sizeof(uint64_t)),
     };
 }
 
-static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct arena *arena)
+static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct mf_arena *arena)
 {
     const int rows = w->samples, layers = network->layers;
-    w->pixels = take(arena, (size_t)rows * MF_INPUTS + 16);
-    w->labels = take(arena, rows);
-    w->digits = take(arena, rows);
-    w->loss = take(arena, rows * sizeof(float));
-    w->x = take_matrix(arena, rows, MF_INPUTS);
+    w->pixels = mf_arena_take(arena, (size_t)rows * MF_INPUTS + 16);
+    w->labels = mf_arena_take(arena, rows);
+    w->digits = mf_arena_take(arena, rows);
+    w->loss = mf_arena_take(arena, rows * sizeof(float));
+    w->x = mf_arena_take_matrix(arena, rows, MF_INPUTS);
     for (int l = 0; l < layers; l++) {
-        w->y[l] = take_matrix(arena, rows, network->layer[l].out);
-        w->dy[l] = take_matrix(arena, rows, network->layer[l].out);
+        w->y[l] = mf_arena_take_matrix(arena, rows, network->layer[l].out);
+        w->dy[l] = mf_arena_take_matrix(arena, rows, network->layer[l].out);
     }
-    w->packed = take(arena, w->threads * sizeof *w->packed);
-    w->index = take(arena, (size_t)w->threads * layers * sizeof *w->index);
+    w->packed = mf_arena_take(arena, w->threads * sizeof *w->packed);
+    w->index = mf_arena_take(arena, (size_t)w->threads * layers * sizeof *w->index);
     for (int thread = 0; thread < w->threads; thread++) {
         const struct mf_packed_nonzeros packed = take_packed(arena, w);
         if (arena->block)
@@ -98,9 +79,9 @@ mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, int bat
     if (!w)
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images", samples);
     *w = need;
-    struct arena measure = {0};
+    struct mf_arena measure = {0};
     lay_out(w, network, &measure);
-    struct arena arena = {.block = w->memory = mf_allocate_zeroed(measure.size)};
+    struct mf_arena arena = {.block = w->memory = mf_allocate_zeroed(measure.size)};
     if (!w->memory) {
         mf_workspace_free(w);
         return mf_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a batch of %d images: %zu MB", samples,
