@@ -145,7 +145,7 @@ inline double thread_seconds()
  * Returns the floating-point operations of it all, or 0 where this CPU has no such instructions. */
 inline double fma_rounds(const std::string &isa, long rounds)
 {
-    /* clang-format can't settle on a layout for these strings. */
+    /* clang-format formats these strings differently on each run. */
     /* clang-format off */
 #if defined(__x86_64__)
 /* 14 sums, so that two units with a latency of 4 or 5 never wait; both factors are 0.5. */

@@ -61,7 +61,7 @@ class Matrix
     Buffer<float> buffer_;
 };
 
-/* What a kernel that skips zeros reads: room for sums of this depth. A tile has at least one row. */
+/* What a kernel that skips zeros reads: memory for sums of this depth. A tile has at least one row. */
 class Nonzeros
 {
   public:

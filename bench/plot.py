@@ -223,22 +223,24 @@ class Compared:
         self.threads = sorted({int(what.split("threads:")[1]) for what in self.results})
 
     def rows(self, kind, threads):
-        """(the shape, name -> median) of each row of this kind."""
+        """(the shape, name -> values turn by turn) of each row of this kind."""
         for what, row in self.results.items():
             parts = what.split("/")
             if parts[0] == kind and parts[-1] == f"threads:{threads}":
-                yield (dict(part.split(":") for part in parts[1:-1]),
-                       {name: statistics.median(values) for name, values in row.items()})
+                yield dict(part.split(":") for part in parts[1:-1]), row
 
     def ratios(self, kind, threads):
         """Of the fastest peer: its name, and its values over ours turn by turn."""
         for _, row in self.rows(kind, threads):
-            peers = {name: value for name, value in row.items() if name != "mnist_fast"}
+            peers = [name for name in row if name != "mnist_fast"]
             if peers:
-                fastest = min(peers, key=peers.get)
-                values = self.results[f"{kind}/threads:{threads}"]
-                return fastest, [theirs / ours for theirs, ours in zip(values[fastest], values["mnist_fast"])]
+                fastest = min(peers, key=lambda name: statistics.median(row[name]))
+                return fastest, over_ours(row, fastest)
         return None, []
+
+
+def over_ours(row, name):
+    return [theirs / ours for theirs, ours in zip(row[name], row["mnist_fast"])]
 
 
 def peers(compared, out):
@@ -246,7 +248,7 @@ def peers(compared, out):
               for threads in (compared.threads if kind == "training" else compared.threads[-1:])
               for shape, row in compared.rows(kind, threads)]
     context, most = compared.context, compared.threads[-1]
-    p = Picture(820, 110 + sum(22 * len(row) + 44 for *_, row in groups), "Against others",
+    p = Picture(820, 110 + sum(22 * len(row) + 44 for *_, row in groups), "Beside other frameworks",
                 f"{context['cpu']}, {context['cpus']} processors; medians of {context['repeat']} turns in one run"
                 + (f"; busy: others used {context['others']:.1f} of them" if context["others"] > 0.1 else ""))
     versions = [f"{name} {version}" for name, version in context["versions"].items()
@@ -257,12 +259,13 @@ def peers(compared, out):
         title, unit, decimals = COMPARED[kind]
         p.text(24, y + 8, title.format(**shape, **context) + f" · {threads} thread{'s' if threads > 1 else ''}", "strong")
         y += 18
-        largest = max(row.values())
-        for name, value in row.items():
+        medians = {name: statistics.median(values) for name, values in row.items()}
+        for name, value in medians.items():
             p.text(at - 10, y + 13, name, "end small" + (" strong" if name == "mnist_fast" else ""))
-            p.bar(at, y + 2, value / largest * wide, 14, "a" if name == "mnist_fast" else "c")
-            p.text(at + value / largest * wide + 10, y + 13,
-                   f"{value:.{decimals}f} {unit} · {value / row['mnist_fast']:.2f}×", "small")
+            length = value / max(medians.values()) * wide
+            p.bar(at, y + 2, length, 14, "a" if name == "mnist_fast" else "c")
+            p.text(at + length + 10, y + 13,
+                   f"{value:.{decimals}f} {unit} · {statistics.median(over_ours(row, name)):.2f}×", "small")
             y += 22
         y += 26
     p.write(out, "peers.svg")

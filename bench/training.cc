@@ -1,4 +1,4 @@
-/* What a user waits for: training, evaluation and prediction through the library, by the time on the wall; the CPU
+/* What a user waits for: training, evaluation and prediction through the library, in wall time; the CPU
  * column is the time of all threads. The network is the default one, 784-500-500-500-10. FLOP are dense-equivalent, as
  * in bench/limit: zeros that are skipped count as computed; an epoch counts its training images alone, while its time
  * includes the validation. */
@@ -21,7 +21,7 @@ const Images &test_images()
     return images;
 }
 
-/* Times run(network), which trains on or looks at `items` images and says whether it went well. */
+/* Times run(network), which trains on or evaluates `items` images and returns whether it succeeded. */
 template <typename Run>
 void measure(benchmark::State &state, const Images &images, const mnist_fast *n, size_t items, double flop_per_item,
              Run run)

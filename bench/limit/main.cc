@@ -123,7 +123,7 @@ int main(int argc, char **argv)
 {
     read_options(argc, argv);
     if (getloadavg(&load_average, 1) == 1 && load_average > 0.5)
-        std::printf("This machine is busy (load %.1f): times on the wall include that in full, kernels partly.\n",
+        std::printf("This machine is busy (load %.1f): wall times include that in full, those of kernels partly.\n",
                     load_average);
     measure_program();
 

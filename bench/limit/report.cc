@@ -9,7 +9,7 @@ const char *const definitions =
     "            (forward, input gradient but for layer 1, weight update), for each training image. Zeros that are\n"
     "            skipped count as computed. Biases, activations, Adam and the validation count nothing. The test\n"
     "            set and the phase 'evaluate' count the forward products of their own images.\n"
-    "  seconds   time on the wall: of a training from call to return, its validations included; of a phase the\n"
+    "  seconds   wall time: of a training from call to return, its validations included; of a phase the\n"
     "            mean over the threads. Kernels: CPU time of their threads.\n"
     "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most\n"
     "            the processors), measured before and after.\n"

@@ -21,7 +21,7 @@ struct mf_cpu mf_cpu_read(void);
 bool *mf_cpu_allowed(int *processors);
 
 /* The same for a machine whose /proc and /sys are below root, where this process may run on processor i when
- * allowed[i] is true: mf_cpu_read calls it, and tests give it a made-up machine. */
+ * allowed[i] is true: mf_cpu_read calls it, and tests give it a simulated machine. */
 struct mf_cpu mf_cpu_read_below(const char *root, const bool *allowed, int processors);
 
 /* The threads to use when none were asked for: OMP_NUM_THREADS when it is a number from 1 to 1024, else advised. */

@@ -314,7 +314,7 @@ static bool write_page(FILE *out, const struct cli_report *r)
     write_classes(out, r->score);
     good = good && write_mistakes(out, r) && write_weights(out, r);
     good = good && (!r->epoch_count || write_phases(out, r->networks[0]));
-    cli_report_facts(out, r);
+    cli_report_metadata(out, r);
     cli_html_end(out);
     return good;
 }

@@ -2,7 +2,7 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
-#include "report_facts.h"
+#include "report_metadata.h"
 
 /* To be asked before a long training: whether path can be written, and is no file of another kind. */
 mnist_fast_status cli_report_check(const char *path, mnist_fast_error *error);

@@ -1,6 +1,6 @@
 /* What a report is about, and the part of it that one needs to repeat the run. */
-#ifndef CLI_REPORT_FACTS_H
-#define CLI_REPORT_FACTS_H
+#ifndef CLI_REPORT_METADATA_H
+#define CLI_REPORT_METADATA_H
 
 #include "options.h"
 #include "score.h"
@@ -22,6 +22,6 @@ struct cli_report {
     double seconds; /* of these epochs */
 };
 
-void cli_report_facts(FILE *out, const struct cli_report *report);
+void cli_report_metadata(FILE *out, const struct cli_report *report);
 
 #endif

@@ -1,4 +1,4 @@
-#include "report_facts.h"
+#include "report_metadata.h"
 
 #include "data_folder.h"
 #include "html.h"
@@ -112,7 +112,7 @@ static const char *where_from(const struct cli_options *options, const struct cl
 
 static void write_options(FILE *out, const struct cli_options *options)
 {
-    fputs("<div class=\"scroll\"><table class=\"facts\">\n<caption>Options</caption>\n<tbody>\n", out);
+    fputs("<div class=\"scroll\"><table class=\"metadata\">\n<caption>Options</caption>\n<tbody>\n", out);
     for (int i = 0; i < CLI_OPTIONS; i++) {
         const struct cli_option *option = &cli_option_table[i];
         char name[64], buffer[128];
@@ -126,13 +126,13 @@ static void write_options(FILE *out, const struct cli_options *options)
     fputs("</tbody>\n</table></div>\n", out);
 }
 
-void cli_report_facts(FILE *out, const struct cli_report *r)
+void cli_report_metadata(FILE *out, const struct cli_report *r)
 {
     fputs("<section aria-labelledby=\"repeat\">\n<h2 id=\"repeat\">To repeat it</h2>\n<p>One seed gives one model: the "
           "same weights on every instruction set and with every number of threads.</p>\n",
           out);
     write_command_line(out);
-    fputs("<div class=\"scroll\"><table class=\"facts\">\n<caption>Program, data and result</caption>\n<tbody>\n", out);
+    fputs("<div class=\"scroll\"><table class=\"metadata\">\n<caption>Program, data and result</caption>\n<tbody>\n", out);
     write_machine(out, r);
     write_data(out, r);
     write_networks(out, r);
