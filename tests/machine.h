@@ -1,4 +1,4 @@
-/* Made-up machines: files of /proc and /sys below the folder of the test. */
+/* Simulated machines: files of /proc and /sys below the folder of the test. */
 #ifndef MACHINE_H
 #define MACHINE_H
 

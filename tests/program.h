@@ -1,7 +1,7 @@
 /* Running the program as its users do: what it prints where, what it leaves behind, and how it ends.
  *
  * MF_PROGRAM names the program; else build/mnist_fast or ./mnist_fast is taken. MF_EMULATOR names what to start it with
- * where the kernel cannot run it. Unless a test says otherwise, the program finds a small made-up data set in the
+ * where the kernel cannot run it. Unless a test says otherwise, the program finds a small generated data set in the
  * folder of the tests, and none of the variables of the environment that it reads. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -25,8 +25,8 @@ extern char program[PATH_MAX]; /* its path */
 TCase *program_begin(const char *name);
 int program_end(void);
 
-/* A data set of `count` images: digit d is a bright block at a place of its own, over noise, easy to learn and not to
- * perfection. part: "train" or "t10k". */
+/* A data set of `count` images: digit d is a bright block at a place of its own, over noise, which is easy to learn,
+ * but not without errors. part: "train" or "t10k". */
 void write_data(const char *data, const char *part, int count, uint64_t seed);
 
 struct result {
@@ -43,7 +43,7 @@ struct how {
     bool err_closed, in_closed;
     bool ignore_interrupt;
     const char *binary; /* NULL: program */
-    const char *data;   /* for MNIST_FAST_DATA; NULL: the made-up set; "": not set */
+    const char *data;   /* for MNIST_FAST_DATA; NULL: the generated set; "": not set */
     const char *folder; /* to run in; NULL: where the tests run */
     const char *environment[4][2];
 };
@@ -69,7 +69,7 @@ void expect_says(const char *text, const char *says);
 int count_lines(const char *text);
 int count_epoch_rows(const char *out); /* of the table; each must hold numbers that can be */
 
-/* Wants success, frees the result, and returns the crc32 of the weights. */
+/* Fails unless it succeeds; frees the result, and returns the crc32 of the weights. */
 char *weights_of(struct result result);
 
 /* Takes the next line off *rest: it must be an event of this name, in JSON. */

@@ -14,6 +14,12 @@ int support_isa_count;
 const struct mf_kernels *support_scalar;
 
 static char case_text[256] = "no case";
+static const char *only_isa; /* MF_ISA */
+
+static bool is_wanted(const struct mf_kernels *isa)
+{
+    return !only_isa || !*only_isa || strcmp(isa->name, only_isa) == 0;
+}
 
 /* ---- running ---- */
 
@@ -39,8 +45,9 @@ void support_begin(void)
     support_short = is_short && *is_short && strcmp(is_short, "0") != 0;
     printf("seed %llu%s\n", (unsigned long long)support_seed, support_short ? ", short" : "");
 
+    only_isa = getenv("MF_ISA");
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++)
-        if ((*isa)->supported())
+        if (is_wanted(*isa) && (*isa)->supported())
             support_isas[support_isa_count++] = *isa;
     support_scalar = mf_kernels_choose("scalar");
 
@@ -55,7 +62,9 @@ void support_begin(void)
 void support_announce_isas(void)
 {
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++)
-        if ((*isa)->supported())
+        if (!is_wanted(*isa))
+            continue;
+        else if ((*isa)->supported())
             printf("ISA: %s\n", (*isa)->name);
         else
             printf("SKIP: %s cannot run on this CPU\n", (*isa)->name);

@@ -12,7 +12,7 @@
 extern uint64_t support_seed;
 extern bool support_short; /* MF_SHORT is set: smaller shapes, for emulators and sanitizers */
 
-/* The instruction sets that this CPU runs; NULL last. */
+/* The instruction sets that this CPU runs, or of them the one that MF_ISA names; NULL last. */
 enum { SUPPORT_ISAS_MAX = 8 };
 extern const struct mf_kernels *support_isas[SUPPORT_ISAS_MAX];
 extern int support_isa_count;
@@ -20,7 +20,8 @@ extern const struct mf_kernels *support_scalar; /* the definition of every kerne
 
 /* Reads the environment and prints the seed; finds the instruction sets. Call it first in main. */
 void support_begin(void);
-/* For tests that run the kernels: a line "ISA: name" for each that runs here, "SKIP: name ..." for each that cannot. */
+/* For tests that run the kernels, which are repeated for emulated AVX-512: a line "ISA: name" for each that runs here,
+ * "SKIP: name ..." for each that cannot. */
 void support_announce_isas(void);
 
 /* Runs the suite; the value for main to return. A run without a single test is a failure. */

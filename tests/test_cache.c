@@ -1,4 +1,4 @@
-/* The caches of made-up machines, and of this one. */
+/* The caches of simulated machines, and of this one. */
 #include "base/cpu.h"
 #include "mnist_fast.h"
 

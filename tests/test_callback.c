@@ -1,4 +1,4 @@
-/* The callback of a training: what it is told, and what it may do. */
+/* The callback of a training: what it receives, and what it may do. */
 #include "trainings.h"
 
 #include <math.h>

@@ -53,7 +53,7 @@ START_TEST(sized_read)
         ck_assert_ptr_nonnull(strstr(error.text, "what: its size is "));
     }
 
-    /* Any bit of what the library does not know is a member that it would have to obey. */
+    /* Any bit of what the library does not know may be a member that changes the behaviour. */
     for (size_t at = OURS; at < OURS + 16; at++)
         for (int bit = 0; bit < 8; bit++) {
             memset(&theirs, 0, sizeof theirs);

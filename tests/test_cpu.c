@@ -1,4 +1,4 @@
-/* How many threads make sense: on made-up machines, and on this one. */
+/* The default number of threads: on simulated machines, and on this one. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/cpu.h"
 

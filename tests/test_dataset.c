@@ -160,7 +160,7 @@ START_TEST(unreadable_folder)
     write_file("train-images-idx3-ubyte", 1, 1);
     write_file("train-labels-idx1-ubyte", 1, 1);
     ck_assert_int_eq(chmod(folder, 0), 0);
-    const bool root = geteuid() == 0; /* root may read everything: be somebody else for a moment */
+    const bool root = geteuid() == 0; /* root may read everything: so be another user meanwhile */
     ck_assert(!root || seteuid(65534) == 0);
     expect_refused(MNIST_FAST_TRAIN, MNIST_FAST_BAD_FILE, "train-images-idx3-ubyte", "Permission denied");
     ck_assert(!root || seteuid(0) == 0);
@@ -177,7 +177,7 @@ START_TEST(wrong_file_in_the_folder)
 }
 END_TEST
 
-/* A label file that is missing or damaged is no matter where no labels are asked for. */
+/* A label file that is missing or damaged is no error where no labels are wanted. */
 START_TEST(images_without_labels)
 {
     write_file("t10k-images.idx3-ubyte.gz", 3, 90);
@@ -225,7 +225,7 @@ START_TEST(endless_path)
         ck_assert_int_eq(mnist_fast_load_images(name + 5000 - length, MNIST_FAST_TRAIN, 1, &found, &error),
                          MNIST_FAST_BAD_FILE);
         ck_assert_ptr_null(found.pixels);
-        /* The message has no room for the whole path, but for its end and for what is wrong. Below PATH_MAX the folder
+        /* The message is too short for the whole path, but for its end and for what is wrong. Below PATH_MAX the folder
          * itself can be found; the file's path is too long by one byte and more. */
         ck_assert_msg(strncmp(error.text, "...", 3) == 0 || error.text[0] == '/', "%d: %s", length, error.text);
         const char *reason = length < PATH_MAX ? ": the path is too long" : ": File name too long (expected";

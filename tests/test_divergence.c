@@ -1,4 +1,4 @@
-/* Numbers that are not finite: where training notices them, and that none is ever used or written. */
+/* Numbers that are not finite: where training detects them, and that none is ever used or written. */
 #include "engine/sampler.h"
 #include "guarded.h"
 #include "matrix.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The kernels tell ---- */
+/* ---- The kernels report them ---- */
 
 enum { ROWS = 16, CALL_ROWS = 48, PANELS = 5, SAMPLES = 3, KERNELS = 3 };
 static const char *const kernel_name[KERNELS] = {"weight_update", "weight_update_sparse", "bias_update"};
@@ -74,7 +74,7 @@ START_TEST(kernels_tell)
 }
 END_TEST
 
-/* ---- Training notices ---- */
+/* ---- Training detects them ---- */
 
 static const int hidden[] = {17, 9};
 
@@ -144,7 +144,7 @@ START_TEST(training_notices)
 }
 END_TEST
 
-/* From then on the network says so whatever is asked of it, and files stay as they are. */
+/* From then on every use of the network is this error, and files stay as they are. */
 START_TEST(diverged_stays_diverged)
 {
     mnist_fast *network = new_network(2);

@@ -86,7 +86,7 @@ static void expect_values(const float *got, int layer, bool bias, int count)
                          (double)got[i], (double)value(layer, bias, i));
 }
 
-/* The layers in their true order, which the names tell. */
+/* The layers in the order that the names give. */
 static const struct layer accepted[][MOST] = {
     {{"0", 784, 6}, {"2", 6, 6}, {"4", 6, 6}, {"6", 6, 10}},
     {{"0", 784, 6}, {"1", 6, 10}},

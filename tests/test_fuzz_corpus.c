@@ -80,7 +80,7 @@ START_TEST(seeds_and_mutations)
 }
 END_TEST
 
-/* What stops a mutated input at the door must be mended, or fuzzing would test the door alone. */
+/* A checksum or length that a mutation made wrong must be corrected, or fuzzing would test that check alone. */
 START_TEST(mended)
 {
     const struct fuzz_target *target = fuzz_targets[_i];

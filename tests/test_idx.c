@@ -232,7 +232,7 @@ START_TEST(wrong_files_are_refused)
     expect_refused(name, wrong[_i].kind, MNIST_FAST_BAD_DATA, wrong[_i].says);
     snprintf(name, sizeof name, "%s, gzip", wrong[_i].name);
     write_gzip(bytes, wrong[_i].size);
-    /* What the size of a raw file betrays, a compressed file can only show at its end or by its ratio. */
+    /* The size of a raw file shows this at once, a compressed file only at its end or by its ratio. */
     const bool overflow = strcmp(wrong[_i].says, "(expected ") == 0;
     expect_refused(name, wrong[_i].kind, MNIST_FAST_BAD_DATA, overflow ? "claims 1073741825 images" : wrong[_i].says);
 }
@@ -253,7 +253,7 @@ START_TEST(unreadable_file)
     free(bytes);
     ck_assert_int_eq(chmod(folder, 0755), 0);
     ck_assert_int_eq(chmod(path, 0), 0);
-    /* root may read everything: be somebody else for a moment. */
+    /* root may read everything: so be another user meanwhile. */
     const bool root = geteuid() == 0;
     ck_assert(!root || seteuid(65534) == 0);
     expect_refused("unreadable", IMAGES, MNIST_FAST_BAD_FILE, "Permission denied");
@@ -271,7 +271,7 @@ START_TEST(directory)
 }
 END_TEST
 
-/* With nobody at the other end an ordinary open() waits for ever: Check's timeout would tell. */
+/* Without a writer an ordinary open() of a FIFO waits for ever: Check's timeout would report that. */
 START_TEST(fifo)
 {
     ck_assert_int_eq(mkfifo(path, 0644), 0);

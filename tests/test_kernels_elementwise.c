@@ -317,9 +317,9 @@ END_TEST
 /* A table whose products are those of another instruction set would pass every comparison above. */
 START_TEST(own_products)
 {
-    for (int a = 0; a < support_isa_count; a++)
+    for (int a = 0; mf_isas[a]; a++)
         for (int b = 0; b < a; b++) {
-            const struct mf_kernels *const one = support_isas[a], *const other = support_isas[b];
+            const struct mf_kernels *const one = mf_isas[a], *const other = mf_isas[b];
             ck_assert_msg(one->forward != other->forward && one->forward_sparse != other->forward_sparse &&
                               one->input_gradient != other->input_gradient &&
                               one->weight_update != other->weight_update &&

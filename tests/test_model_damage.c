@@ -1,4 +1,4 @@
-/* Models and checkpoints that are damaged, contradict themselves, or are no such file: each is refused in one line. */
+/* Models and checkpoints that are damaged, inconsistent, or no such file: each is refused in one line. */
 #include "models.h"
 
 #include <fcntl.h>
@@ -16,33 +16,34 @@ static const char torch_header[] = "{\"__metadata__\":{\"format\":\"pt\"}," TORC
 
 /* ---- files that are damaged ---- */
 
-START_TEST(cut_file_is_refused)
+/* A small model, or a checkpoint, at model_path. */
+static struct bytes write_model(bool checkpoint, uint64_t seed)
 {
-    mnist_fast *network = random_network((const int[]){1, 2}, 2, 5);
-    if (_i)
+    mnist_fast *network = random_network((const int[]){1, 2}, 2, seed);
+    if (checkpoint)
         save_checkpoint(network, model_path, 7);
     else
         save(network, model_path);
-    const struct bytes file = file_read(model_path);
+    mnist_fast_free(network);
+    return file_read(model_path);
+}
+
+START_TEST(cut_file_is_refused)
+{
+    const struct bytes file = write_model(_i, 5);
     for (size_t size = file.size; size-- > 0; size -= support_short && size > 11 ? 11 : 0) {
         support_case("cut at %zu of %zu", size, file.size);
         ck_assert_int_eq(truncate(model_path, (off_t)size), 0);
         expect_refused(model_path, MNIST_FAST_BAD_MODEL, "");
     }
     free(file.data);
-    mnist_fast_free(network);
 }
 END_TEST
 
 /* Every bit of our own files is covered by the checksum, those of the data as well. */
 START_TEST(flipped_bit_is_refused)
 {
-    mnist_fast *network = random_network((const int[]){1, 2}, 2, 6);
-    if (_i)
-        save_checkpoint(network, model_path, 7);
-    else
-        save(network, model_path);
-    const struct bytes file = file_read(model_path);
+    const struct bytes file = write_model(_i, 6);
     uint64_t length;
     memcpy(&length, file.data, sizeof length);
     const int target = open(model_path, O_WRONLY);
@@ -56,11 +57,11 @@ START_TEST(flipped_bit_is_refused)
     close(target);
     mnist_fast_free(load(model_path));
     free(file.data);
-    mnist_fast_free(network);
 }
 END_TEST
 
-/* Nothing protects the files of others: here a flipped bit may pass, but only where it doesn't change the network. */
+/* Files of other programs have no checksum: here a flipped bit may pass, but only where it doesn't change the network.
+ */
 START_TEST(flipped_bit_of_torch_is_harmless)
 {
     mnist_fast *network = small_network(7);
@@ -91,7 +92,7 @@ START_TEST(flipped_bit_of_torch_is_harmless)
 }
 END_TEST
 
-/* ---- files that contradict themselves ---- */
+/* ---- inconsistent files ---- */
 
 #define ENTRY(name, shape, offsets) "\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 #define BIG "9223372036854775807"
@@ -100,7 +101,7 @@ static const struct {
     const char *what, *header;
     size_t data;
     const char *words;
-} contradictions[] = {
+} inconsistencies[] = {
     {"no header", "", 0, "expected a header"},
     {"eight bytes", "{      }", 0, "expected a header"},
     {"not an object", "[1,2,3,4,5]", 0, "begins with '{'"},
@@ -190,13 +191,13 @@ static const struct {
      "\"seed\":\"1\",\"batch\":\"2147483648\"}}",
      0, "none, of batch;"},
 };
-enum { CONTRADICTIONS = sizeof contradictions / sizeof *contradictions };
+enum { INCONSISTENCIES = sizeof inconsistencies / sizeof *inconsistencies };
 
-START_TEST(contradiction_is_refused)
+START_TEST(inconsistency_is_refused)
 {
-    support_case("%s", contradictions[_i].what);
-    write_header_and_data(contradictions[_i].header, contradictions[_i].data);
-    expect_refused(model_path, MNIST_FAST_BAD_MODEL, contradictions[_i].words);
+    support_case("%s", inconsistencies[_i].what);
+    write_header_and_data(inconsistencies[_i].header, inconsistencies[_i].data);
+    expect_refused(model_path, MNIST_FAST_BAD_MODEL, inconsistencies[_i].words);
 }
 END_TEST
 
@@ -424,19 +425,19 @@ int main(void)
     tcase_add_test(damage, flipped_bit_of_torch_is_harmless);
     suite_add_tcase(suite, damage);
 
-    TCase *hostile = tcase_create("files that contradict themselves");
-    tcase_set_timeout(hostile, 30);
-    tcase_add_checked_fixture(hostile, model_folder_make, folder_remove);
-    tcase_add_loop_test(hostile, contradiction_is_refused, 0, CONTRADICTIONS);
-    tcase_add_test(hostile, value_out_of_range_is_refused);
-    tcase_add_test(hostile, too_many_layers_are_refused);
-    tcase_add_test(hostile, deep_json_is_refused);
-    tcase_add_test(hostile, long_json_is_refused);
-    tcase_add_test(hostile, huge_header_is_refused);
-    tcase_add_test(hostile, bad_number_is_refused);
-    tcase_add_test(hostile, model_is_not_a_checkpoint);
-    tcase_add_test(hostile, not_a_file_is_refused);
-    suite_add_tcase(suite, hostile);
+    TCase *inconsistent = tcase_create("inconsistent files");
+    tcase_set_timeout(inconsistent, 30);
+    tcase_add_checked_fixture(inconsistent, model_folder_make, folder_remove);
+    tcase_add_loop_test(inconsistent, inconsistency_is_refused, 0, INCONSISTENCIES);
+    tcase_add_test(inconsistent, value_out_of_range_is_refused);
+    tcase_add_test(inconsistent, too_many_layers_are_refused);
+    tcase_add_test(inconsistent, deep_json_is_refused);
+    tcase_add_test(inconsistent, long_json_is_refused);
+    tcase_add_test(inconsistent, huge_header_is_refused);
+    tcase_add_test(inconsistent, bad_number_is_refused);
+    tcase_add_test(inconsistent, model_is_not_a_checkpoint);
+    tcase_add_test(inconsistent, not_a_file_is_refused);
+    suite_add_tcase(suite, inconsistent);
 
     return support_run(suite);
 }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- system calls that fail when they are told to, in place of those of libc ---- */
+/* ---- system calls that fail on demand, in place of those of libc ---- */
 
 static struct {
     int writes;        /* calls so far */
@@ -134,7 +134,7 @@ START_TEST(failing_save_keeps_the_old_file)
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     }
 
-    /* The new file is in place, but it isn't sure that it will stay: that is said. */
+    /* The new file is in place, but it isn't sure that it will stay: the error says so. */
     support_case("fsync of the folder");
     calls.fsyncs = 0;
     calls.failing_fsync = 2;
@@ -232,7 +232,7 @@ START_TEST(asking_leaves_nothing_behind)
     save(network, "here");
     ck_assert_int_eq(access(in_folder("here"), F_OK), 0);
     ck_assert_int_eq(names_in(folder), 2);
-    /* A temporary that an earlier process of the same number left behind isn't in the way. */
+    /* A temporary that an earlier process of the same number left behind does no harm. */
     char left[64];
     snprintf(left, sizeof left, ".mnist_fast.%ld.0.tmp", (long)getpid());
     file_write(left, "left", 4);
@@ -380,7 +380,7 @@ START_TEST(killed_save_leaves_a_whole_file)
 }
 END_TEST
 
-/* Several savers of one file don't get in each other's way: the temporary is unique. */
+/* Several savers of one file do not disturb each other: the temporary is unique. */
 START_TEST(savers_do_not_meet)
 {
     enum { SAVERS = 3, SAVES = 30 };

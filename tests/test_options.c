@@ -1,4 +1,4 @@
-/* The command line: what it accepts, what it refuses, and that --help tells the truth about it. */
+/* The command line: what it accepts, what it refuses, and that --help agrees with it. */
 #include "cli/options.h"
 
 #include "support.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Trained too fast, on images that tell some of their labels: the validation loss falls, then goes up and down. */
+/* Trained too fast, on images of which some show their label: the validation loss falls, then goes up and down. */
 enum { LIMIT = 16, STEPS = 4 }; /* epochs at most; steps of an epoch */
 
 static mnist_fast_config patient(int patience)
@@ -120,7 +120,7 @@ START_TEST(best_epoch_is_kept)
 END_TEST
 
 /* A patience for which training ends between the epochs 3 and LIMIT, with its best epoch neither first nor last. */
-static int telling_patience(int *trained, int *best)
+static int patience_that_ends_training(int *trained, int *best)
 {
     for (int patience = 2; patience < LIMIT; patience++) {
         *trained = expected_epochs(patience, LIMIT, best);
@@ -135,7 +135,7 @@ static int telling_patience(int *trained, int *best)
 START_TEST(everything_uses_the_best_epoch)
 {
     int trained, best;
-    const int patience = telling_patience(&trained, &best);
+    const int patience = patience_that_ends_training(&trained, &best);
     mnist_fast *network = fresh(patience, 2), *plain = fresh(0, 2);
     train(network, &images, LIMIT, NULL, NULL);
     train(plain, &images, best, NULL, NULL);
@@ -180,7 +180,7 @@ END_TEST
 START_TEST(resumes_to_the_bit)
 {
     int trained, best;
-    const int patience = telling_patience(&trained, &best);
+    const int patience = patience_that_ends_training(&trained, &best);
     mnist_fast *network = fresh(patience, 1);
     train(network, &images, LIMIT, NULL, NULL);
     save(network, in_folder("straight"));
@@ -216,7 +216,7 @@ END_TEST
 START_TEST(training_goes_on_from_the_last_epoch)
 {
     int trained, best;
-    const int patience = telling_patience(&trained, &best);
+    const int patience = patience_that_ends_training(&trained, &best);
     mnist_fast *network = fresh(patience, 2);
     train(network, &images, LIMIT, NULL, NULL);
     mnist_fast_config config = patient(patience);
@@ -292,7 +292,7 @@ START_TEST(needs_images_to_validate_on)
 }
 END_TEST
 
-/* A checkpoint that contradicts itself about its best epoch. */
+/* A checkpoint that is inconsistent about its best epoch. */
 START_TEST(damaged_checkpoint_is_refused)
 {
     static const struct {
@@ -380,7 +380,6 @@ END_TEST
 int main(void)
 {
     support_begin();
-    support_announce_isas();
     Suite *suite = suite_create("patience");
     TCase *tcase = tcase_create("patience");
     tcase_set_timeout(tcase, 120);

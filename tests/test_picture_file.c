@@ -356,7 +356,7 @@ static void set_number(uint8_t *to, uint32_t number)
         to[i] = (uint8_t)(number >> (24 - 8 * i));
 }
 
-/* Headers that promise more than there is, with a right CRC. No memory is taken for them. */
+/* Headers of larger pictures than the file holds, with a right CRC. No memory is taken for them. */
 START_TEST(large_pngs_are_refused)
 {
     static const struct {
@@ -417,7 +417,7 @@ START_TEST(cmyk_is_refused)
 }
 END_TEST
 
-/* The last scan again and again: each costs a pass over all pixels, and few bytes. */
+/* The last scan many times: each costs a pass over all pixels, and few bytes. */
 START_TEST(too_many_scans)
 {
     const struct bytes file = jpeg_file(picture, WIDTH, HEIGHT, (struct jpeg){90, true, true, false, 0, false});
@@ -428,7 +428,7 @@ START_TEST(too_many_scans)
     uint8_t *const bomb = malloc(scan + copies * length + 2);
     memcpy(bomb, file.data, scan);
     /* The first copy refines the last bit; the others do so again, which libjpeg only warns of, and so refuses too:
-     * a first scan of the DC coefficients may come as often as one likes. */
+     * a first scan of the DC coefficients may be repeated any number of times. */
     size_t first = 2;
     while (file.data[first] != 0xff || file.data[first + 1] != 0xda)
         first++;
@@ -536,7 +536,7 @@ START_TEST(a_fifo_without_writer)
 }
 END_TEST
 
-/* A writer that takes its time, a byte at a time; through a FIFO and through standard input. */
+/* A slow writer, a byte at a time; through a FIFO and through standard input. */
 START_TEST(slow_writers)
 {
     const struct bytes file = small_file(_i ? 3 : 0);

@@ -220,7 +220,7 @@ START_TEST(diverged)
     ck_assert(!file_exists(checkpoint));
     ck_assert_ptr_null(strstr(result.out, "weights"));
     release(&result);
-    /* A good checkpoint outlives what comes after it. */
+    /* A good checkpoint is not replaced by a failed run. */
     weights_of(RUN(USUAL, "--checkpoint", checkpoint));
     char *before = file_read_text(checkpoint);
     result = RUN("--resume", checkpoint, "--epochs", "9", "--lr", "1e30", "--force", "--checkpoint", checkpoint);

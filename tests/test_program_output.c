@@ -1,4 +1,4 @@
-/* What the program prints, where, and what becomes of a broken stream. */
+/* What the program prints, where, and what happens when a stream is broken. */
 #include "mnist_fast.h"
 #include "program.h"
 
@@ -247,7 +247,7 @@ START_TEST(narrow_terminal)
 }
 END_TEST
 
-/* A reader that has gone, as of `| head -1`, is no error to tell: the program ends as if SIGPIPE had ended it. */
+/* A reader that has gone, as of `| head -1`, is not an error: the program ends as if SIGPIPE had ended it. */
 static void expect_lost_output(struct result result)
 {
     if (how.out != CLOSED_PIPE) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* On the made-up data its validation loss is best in an epoch that is neither the first nor the last. */
+/* On the generated data its validation loss is best in an epoch that is neither the first nor the last. */
 #define FAST "--hidden", "20,12", "--batch", "50", "--lr", "0.05"
 enum { LIMIT = 30 };
 

@@ -16,7 +16,7 @@ enum { CLEAR = 3 }; /* characters of "\x1b[K" */
 static char *shown(const char *terminal, const char *locale, int columns, mnist_fast_progress first,
                    mnist_fast_progress then)
 {
-    static const char end[] = "END"; /* the end of what was drawn: a terminal that is closed may lose what was not read */
+    static const char end[] = "END"; /* of what was drawn: a terminal that is closed may lose what was not read */
     static char text[4096];
     const struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
     int master, slave;

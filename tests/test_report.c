@@ -1,5 +1,5 @@
-/* The report: a whole and well-formed page that needs nothing else, and says what was measured. That a browser shows it
- * is tests/report's to find out. */
+/* The report: a whole and well-formed page that needs nothing else, and says what was measured. Whether a
+ * browser shows it is tested by tests/report. */
 #include "mnist_fast.h"
 
 #include "cli/html.h"

@@ -130,7 +130,7 @@ static uint32_t weights_after(const mnist_fast_config *config, const struct mf_k
     return crc;
 }
 
-/* Each step is told its rate, and takes it: a cosine of a longer schedule is another training. */
+/* Each step uses its own rate: a cosine of a longer schedule is another training. */
 START_TEST(training_follows_it)
 {
     mnist_fast_config config = cosine(EPOCHS, 0);

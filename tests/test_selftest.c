@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the callback was told. */
+/* What the callback received. */
 struct told {
     int results, problems, teams;
     mnist_fast_selftest_result first_problem;
@@ -142,7 +142,7 @@ static void broken_transpose(const float *block, float *transposed)
     spoil(transposed + MF_PANEL);
 }
 
-/* Runs the selftest on the best kernels here with one of them replaced, and wants it found. */
+/* Runs the selftest on the best kernels here with one of them replaced, and expects that it is found. */
 static struct told find(const struct mf_kernels *kernels, const char *name)
 {
     const struct mf_kernels *const list[] = {kernels, NULL};

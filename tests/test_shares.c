@@ -146,7 +146,7 @@ START_TEST(teams)
 }
 END_TEST
 
-/* A thread that waits for long gives its processor away, whether it looks at first or not. */
+/* A thread that waits for long sleeps, whether it spins at first or not. */
 static void *arrive_late(void *barrier)
 {
     const struct timespec time = {.tv_nsec = 300000000};

@@ -1,4 +1,4 @@
-/* Laws of softmax and cross-entropy, and of the Adam step, on every instruction set.
+/* Properties of softmax and cross-entropy, and of the Adam step, on every instruction set.
  *
  * u = 2^-24 is the error of one rounding. A sum of 10 positive terms is off by at most 9 u of itself. */
 #include "guarded.h"
@@ -383,17 +383,17 @@ int main(void)
     support_begin();
     support_announce_isas();
     Suite *const suite = suite_create("softmax");
-    TCase *const laws = tcase_create("laws");
-    tcase_set_timeout(laws, 60);
-    tcase_add_loop_test(laws, against_double, 0, support_isa_count * MAGNITUDES);
-    tcase_add_loop_test(laws, sums, 0, support_isa_count * MAGNITUDES);
-    tcase_add_loop_test(laws, shift_invariance, 0, support_isa_count);
-    tcase_add_loop_test(laws, a_nan_shows, 0, support_isa_count);
-    tcase_add_loop_test(laws, extremes, 0, support_isa_count);
-    tcase_add_loop_test(laws, exp_scan, 0, support_isa_count);
-    tcase_add_loop_test(laws, log_scan, 0, support_isa_count);
-    tcase_add_loop_test(laws, adam_sign, 0, support_isa_count);
-    tcase_add_loop_test(laws, no_denormals, 0, support_isa_count);
-    suite_add_tcase(suite, laws);
+    TCase *const properties = tcase_create("properties");
+    tcase_set_timeout(properties, 60);
+    tcase_add_loop_test(properties, against_double, 0, support_isa_count * MAGNITUDES);
+    tcase_add_loop_test(properties, sums, 0, support_isa_count * MAGNITUDES);
+    tcase_add_loop_test(properties, shift_invariance, 0, support_isa_count);
+    tcase_add_loop_test(properties, a_nan_shows, 0, support_isa_count);
+    tcase_add_loop_test(properties, extremes, 0, support_isa_count);
+    tcase_add_loop_test(properties, exp_scan, 0, support_isa_count);
+    tcase_add_loop_test(properties, log_scan, 0, support_isa_count);
+    tcase_add_loop_test(properties, adam_sign, 0, support_isa_count);
+    tcase_add_loop_test(properties, no_denormals, 0, support_isa_count);
+    suite_add_tcase(suite, properties);
     return support_run(suite);
 }
