@@ -22,7 +22,7 @@ int depths_to_try(void);
 /* A few depths stand for all in short runs, and for more panels than two tiles and one have. */
 int depth_step(const struct mf_kernels *isa, int panels);
 int panels_to_try(const struct mf_kernels *isa, int rows);
-int real_samples(void); /* of the real shapes */
+int real_samples(void); /* of a batch */
 
 /* Lists of instruction sets, NULL last: one, and all but scalar, which would only repeat itself at length. */
 const struct mf_kernels *const *only(const struct mf_kernels *isa);

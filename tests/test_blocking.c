@@ -120,8 +120,8 @@ static double busiest(const struct mf_partition *partition, int threads, double 
     *mean = 0;
     for (int t = 0; t < threads; t++) {
         double cost = 0;
-        for (size_t i = mf_partition_begin(partition, t, threads); i < mf_partition_begin(partition, t + 1, threads);
-             i++)
+        const size_t end = mf_partition_begin(partition, t + 1, threads);
+        for (size_t i = mf_partition_begin(partition, t, threads); i < end; i++)
             cost += partition->tasks[i].cost;
         most = cost > most ? cost : most;
         *mean += cost / threads;

@@ -174,24 +174,30 @@ START_TEST(input_gradient_edges)
 END_TEST
 /* ---- the real shapes, all instruction sets against one scalar run ---- */
 
+/* Rows of the output are independent of each other: some blocks of a call and a part of one stand for a batch. */
+static int real_rows(void)
+{
+    return support_short ? 50 : 5 * CALL_ROWS + 7;
+}
+
 START_TEST(forward_real)
 {
     static const int shape[][2] = {{784, 500}, {500, 500}, {500, 10}};
-    check_forward(vector_isas(), DENSE, real_samples(), shape[_i][1], shape[_i][0], BLACK);
-    check_forward(support_isas, INDEXED, real_samples(), shape[_i][1], shape[_i][0], BLACK);
+    check_forward(vector_isas(), DENSE, real_rows(), shape[_i][1], shape[_i][0], BLACK);
+    check_forward(support_isas, INDEXED, real_rows(), shape[_i][1], shape[_i][0], BLACK);
 }
 END_TEST
 
 START_TEST(forward_sparse_real)
 {
-    check_forward(support_isas, PACKED, _i ? 50 : real_samples(), 500, MF_INPUTS, _i ? FULL : MNIST_LIKE);
+    check_forward(support_isas, PACKED, _i ? 50 : real_rows(), 500, MF_INPUTS, _i ? FULL : MNIST_LIKE);
 }
 END_TEST
 
 START_TEST(input_gradient_real)
 {
-    check_input_gradient(vector_isas(), false, real_samples(), 500, _i ? 10 : 500);
-    check_input_gradient(support_isas, true, real_samples(), 500, _i ? 10 : 500);
+    check_input_gradient(vector_isas(), false, real_rows(), 500, _i ? 10 : 500);
+    check_input_gradient(support_isas, true, real_rows(), 500, _i ? 10 : 500);
 }
 END_TEST
 int main(void)

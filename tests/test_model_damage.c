@@ -1,4 +1,5 @@
 /* Models and checkpoints that are damaged, inconsistent, or no such file: each is refused in one line. */
+#include "engine/metadata.h"
 #include "models.h"
 
 #include <fcntl.h>
@@ -28,10 +29,19 @@ static struct bytes write_model(bool checkpoint, uint64_t seed)
     return file_read(model_path);
 }
 
+/* The bytes up to the data. */
+static size_t header_end(struct bytes file)
+{
+    uint64_t length;
+    memcpy(&length, file.data, sizeof length);
+    return 8 + (size_t)length;
+}
+
+/* At every length within the header. Within the data all cuts are the same comparison of two sizes. */
 START_TEST(cut_file_is_refused)
 {
     const struct bytes file = write_model(_i, 5);
-    for (size_t size = file.size; size-- > 0; size -= support_short && size > 11 ? 11 : 0) {
+    for (size_t size = file.size - 1; size < file.size; size -= support_short ? 11 : size > header_end(file) ? 13 : 1) {
         support_case("cut at %zu of %zu", size, file.size);
         ck_assert_int_eq(truncate(model_path, (off_t)size), 0);
         expect_refused(model_path, MNIST_FAST_BAD_MODEL, "");
@@ -40,14 +50,16 @@ START_TEST(cut_file_is_refused)
 }
 END_TEST
 
-/* Every bit of our own files is covered by the checksum, those of the data as well. */
+/* Our own files are covered by a checksum, which finds any one bit: every bit of the length and of the checksum itself,
+ * one of each other byte of the header, some of the data. */
 START_TEST(flipped_bit_is_refused)
 {
+    enum { FIRST = 8 + MF_CRC_AT + MF_CRC_DIGITS };
     const struct bytes file = write_model(_i, 6);
-    uint64_t length;
-    memcpy(&length, file.data, sizeof length);
     const int target = open(model_path, O_WRONLY);
-    for (size_t bit = 0; bit < 8 * file.size; bit += bit < 8 * (8 + length) && !support_short ? 1 : 8 * 13 + 1) {
+    for (size_t bit = 0; bit < 8 * file.size; bit += support_short || bit >= 8 * header_end(file) ? 8 * 13 + 1
+                                                     : bit < 8 * FIRST                            ? 1
+                                                                                                  : 9) {
         support_case("bit %zu of %zu", bit, 8 * file.size);
         const uint8_t wrong = file.data[bit / 8] ^ (uint8_t)(1 << bit % 8);
         ck_assert_int_eq(pwrite(target, &wrong, 1, (off_t)(bit / 8)), 1);

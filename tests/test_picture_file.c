@@ -302,10 +302,10 @@ END_TEST
 
 /* One bit wrong: a PNG is refused, because every chunk that is used has a CRC; the others give a picture or one line.
  */
-START_TEST(every_bit)
+START_TEST(flipped_bits)
 {
     const struct bytes file = small_file(_i);
-    const size_t step = support_short ? 37 : 1;
+    const size_t step = support_short ? 37 : 3; /* each bit of a byte comes in turn */
     for (size_t bit = 0; bit < 8 * file.size; bit += step) {
         support_case("kind %d, bit %zu", _i, bit);
         file.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -633,7 +633,7 @@ int main(void)
     tcase_add_loop_test(tests, wrong_files_are_refused, 0, (int)(sizeof wrong / sizeof *wrong));
     tcase_add_test(tests, an_empty_file);
     tcase_add_loop_test(tests, every_cut_is_refused, 0, SMALL_FILES);
-    tcase_add_loop_test(tests, every_bit, 0, SMALL_FILES);
+    tcase_add_loop_test(tests, flipped_bits, 0, SMALL_FILES);
     tcase_add_loop_test(tests, garbage, 0, SMALL_FILES);
     tcase_add_test(tests, large_pngs_are_refused);
     tcase_add_test(tests, large_jpegs_are_refused);
