@@ -158,11 +158,11 @@ START_TEST(resume)
     result = RUN("--resume", checkpoint, "--epochs", "5", "--save", resumed);
     expect_code(result, 0);
     ck_assert_int_eq(count_epoch_rows(result.out), 0);
-    expect_says(result.err, "at: has 5 epochs behind it already; --epochs 6 trains on");
+    expect_says(result.err, "at: is trained for 5 epochs already; --epochs 6 trains on");
     expect_says(result.out, "time      none: nothing was left to train\n");
     release(&result);
     file_expect_same(straight, resumed);
-    /* The number of epochs that it has behind it is not a wrong one. */
+    /* The number of epochs that it is trained for is no difference of options. */
     weights_of(RUN("--resume", checkpoint, "--epochs", "2", "--save", resumed));
 }
 END_TEST

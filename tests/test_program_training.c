@@ -148,7 +148,7 @@ START_TEST(schedule)
     release(&result);
     result = RUN("--resume", checkpoint);
     expect_code(result, 0);
-    expect_says(result.err, "has all 8 epochs of its schedule behind it already");
+    expect_says(result.err, "all 8 epochs of its schedule are trained already");
     release(&result);
     result = RUN("--resume", checkpoint, "--epochs", "9");
     expect_error(result, 1, "was trained with another --epochs; leave the option out, or change it with --force");

@@ -250,10 +250,10 @@ static void warn(const struct run *run)
         cli_message("warning: %zu images to train on are fewer than a batch of %d", t->train_count,
                     t->config.batch_size);
     if (t->options->resume && epoch >= t->epochs && t->config.schedule == MNIST_FAST_COSINE)
-        cli_message("note: %s: has all %d epochs of its schedule behind it already", t->options->resume, t->epochs);
+        cli_message("note: %s: all %d epochs of its schedule are trained already", t->options->resume, t->epochs);
     else if (t->options->resume && epoch >= t->epochs)
-        cli_message("note: %s: has %d epochs behind it already; --epochs %d trains on", t->options->resume, epoch,
-                    epoch + 1);
+        cli_message("note: %s: is trained for %d epoch%s already; --epochs %d trains on", t->options->resume, epoch,
+                    epoch == 1 ? "" : "s", epoch + 1);
 }
 
 /* Draws one test image, with what the network makes of it. */

@@ -153,7 +153,7 @@ static size_t json_end(const uint8_t *data, size_t size, size_t at)
     return 0;
 }
 
-/* The length of the header is that of its JSON with the spaces behind it; the crc32, where one stands, is right. */
+/* The length of the header is that of its JSON with the spaces after it; the crc32, where one stands, is right. */
 static void mend(uint8_t *data, size_t size)
 {
     enum { LENGTH = 8 };
