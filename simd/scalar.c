@@ -63,7 +63,7 @@ static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, 
         for (int k = 0; k < columns; k++)
             if (*mf_at(x, i, k) != 0.0f)
                 index->packed_offset[(size_t)tile * index->depth + n++] =
-                    ((k / MF_PANEL * x.stride + k % MF_PANEL) << 32) | (uint64_t)(k * MF_PANEL);
+                    ((uint64_t)(k / MF_PANEL * x.stride + k % MF_PANEL) << 32) | (uint64_t)(k * MF_PANEL);
         index->count[tile] = n;
     }
 }

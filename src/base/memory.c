@@ -3,7 +3,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#ifdef __linux__
+#include <sys/mman.h> /* WebAssembly has none */
+#endif
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
 
