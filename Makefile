@@ -181,6 +181,7 @@ $(FUZZER): $(BUILD)/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie -fsanitize=fuzzer $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
 
 $(BUILD)/tests/test_fuzz_corpus: $(FUZZ_OBJECTS)
+$(BUILD)/tests/test_fmaf: $(BUILD)/src/web/fmaf.o
 $(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PARTS) $(LIB) $(TEST_LIBS) $(LDLIBS)
 
