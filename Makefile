@@ -28,7 +28,7 @@ docdir        = $(datarootdir)/doc/mnist_fast
 mandir        = $(datarootdir)/man
 pkgconfigdir  = $(libdir)/pkgconfig
 
-VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\(.*\)"/\1/p' include/mnist_fast.h)
+VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\(.*\)".*/\1/p' include/mnist_fast.h)
 SONAME   = libmnistfast.so.$(firstword $(subst ., ,$(VERSION)))
 
 # A word for the shell, whatever is in it: the path of the checkout may have spaces and quotes.
