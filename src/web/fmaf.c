@@ -13,7 +13,7 @@
  * double and then to float rounds twice, which is wrong where the first rounding ends half way between two floats and
  * the sum is not exactly there. Where that may be, the sum is rounded to odd instead: if it is not exact, its last bit
  * is made 1, towards the exact sum. A float has at least two bits fewer, so that the second rounding then gives what
- * one rounding of the exact sum gives (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+ * one rounding of the exact sum gives (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
  *
  * The fmaf of wasi-libc (musl's) sets the rounding mode for these cases. WebAssembly has one mode only, and it is wrong
  * there. */
