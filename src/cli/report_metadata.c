@@ -132,7 +132,8 @@ void cli_report_metadata(FILE *out, const struct cli_report *r)
           "same weights on every instruction set and with every number of threads.</p>\n",
           out);
     write_command_line(out);
-    fputs("<div class=\"scroll\"><table class=\"metadata\">\n<caption>Program, data and result</caption>\n<tbody>\n", out);
+    fputs("<div class=\"scroll\"><table class=\"metadata\">\n<caption>Program, data and result</caption>\n<tbody>\n",
+          out);
     write_machine(out, r);
     write_data(out, r);
     write_networks(out, r);

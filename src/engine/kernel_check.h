@@ -1,4 +1,5 @@
-/* Every kernel of an instruction set against its definition, on generated operands: for mnist_fast_selftest and fuzzing.
+/* Every kernel of an instruction set against its definition, on generated operands: for mnist_fast_selftest and
+ * fuzzing.
  */
 #ifndef MF_KERNEL_CHECK_H
 #define MF_KERNEL_CHECK_H
