@@ -27,8 +27,13 @@ pkgdatadir    = $(datarootdir)/mnist_fast
 docdir        = $(datarootdir)/doc/mnist_fast
 mandir        = $(datarootdir)/man
 pkgconfigdir  = $(libdir)/pkgconfig
+cmakedir      = $(libdir)/cmake/mnist_fast
+pythondir     = $(pkgdatadir)/python
+bashdir       = $(datarootdir)/bash-completion/completions
+zshdir        = $(datarootdir)/zsh/site-functions
+fishdir       = $(datarootdir)/fish/vendor_completions.d
 
-VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\(.*\)".*/\1/p' include/mnist_fast.h)
+VERSION := $(shell sed -n 's/^.define MNIST_FAST_VERSION "\([^"]*\)".*/\1/p' include/mnist_fast.h)
 SONAME   = libmnistfast.so.$(firstword $(subst ., ,$(VERSION)))
 
 # A word for the shell, whatever is in it: the path of the checkout may have spaces and quotes.
@@ -66,6 +71,7 @@ TESTS   = $(TEST_SOURCES:%.c=$(BUILD)/%)
 GOOGLE  = $(patsubst %.cc,$(BUILD)/%,$(wildcard bench/*.cc))
 LIMIT   = $(BUILD)/bench/limit
 SGEMM   = $(BUILD)/bench/peers/sgemm
+MANUAL  = $(patsubst docs/manual/%.in,$(BUILD)/manual/%,$(wildcard docs/manual/*.in))
 BENCHES = $(GOOGLE) $(LIMIT) $(SGEMM)
 BITS    = $(BUILD)/tests/bits
 FUZZER  = $(BUILD)/tests/fuzz/fuzzer
@@ -117,10 +123,11 @@ LIBS         = -lz -ljansson -lm
 PROGRAM_LIBS = -lpng -ljpeg
 TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(PROGRAM_LIBS) $(LIBS)
 
-.PHONY: all tests benches
+.PHONY: all tests benches manual
 all: $(LIB) $(SHARED) $(PROGRAM) $(if $(filter build,$(BUILD)),mnist_fast)
 tests: all $(TESTS) $(BITS)
 benches: $(BENCHES)
+manual: $(MANUAL)
 
 # The kernels are tuned to gcc.
 ifneq ($(IS_CLANG)$(EMULATE_AVX512),$(EMULATE_AVX512))
@@ -155,6 +162,10 @@ $(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
+$(BUILD)/docs/%.o: docs/%.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+
 $(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) -Isimd $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
@@ -178,6 +189,16 @@ $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
 
 $(BITS): %: %.o $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
+# The manual page and completions, from the table of options. EMULATOR runs programs of another machine.
+EMULATOR := $(if $(filter $(firstword $(subst -, ,$(MACHINE))),$(shell uname -m)),,$(addsuffix -static,$(addprefix qemu-,$(firstword $(subst -, ,$(MACHINE))))))
+GENERATE  = $(BUILD)/docs/manual/generate
+$(GENERATE): %: %.o $(PARTS) $(LIB)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
+
+$(MANUAL): $(BUILD)/manual/%: docs/manual/%.in $(GENERATE)
+	@mkdir -p $(@D)
+	$(call say,GEN)$(EMULATOR) $(GENERATE) <$< >$@.part && mv $@.part $@
 
 $(FUZZER): $(BUILD)/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie -fsanitize=fuzzer $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
@@ -256,7 +277,8 @@ endif
 
 CLANGS  = clang-15 clang-16 clang-19
 
-.PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build asan ubsan tsan fuzz lint format
+.PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
+        asan ubsan tsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
@@ -273,8 +295,10 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	tests/python src/python build/$(SONAME)
 	LD_LIBRARY_PATH=build CC='$(CC)' CXX='$(CXX)' tests/examples build/examples -Iinclude build/$(SONAME) src/python
 	tests/fetch_test.py
-	$(again) installcheck $(call quote,prefix=$(CURDIR)/build/installed)
+	tests/manual build
+	+tests/install
 	tests/bits $(filter-out build/asan,$(FOLDERS))
+	tests/runs $(filter-out build/asan,$(FOLDERS))
 	tests/report build
 	+tests/web/run build
 	tests/run $(FOLDERS)
@@ -313,6 +337,16 @@ check-pictures: ## 500 test digits drawn in each of 24 ways, as files of every f
 	$(again) data build/tests/test_recognition
 	$(again) $(MODEL)
 	MF_LONG=1 MNIST_FAST_DATA=data CK_TIMEOUT_MULTIPLIER=20 build/tests/test_recognition
+
+check-package: ## Debian packages built, judged by lintian, installed, used, removed in systems of RELEASES='bookworm trixie'
+	$(setup) package
+	$(again) data
+	tests/package $(or $(RELEASES),bookworm)
+
+check-slurm: ## the job array of docs/many-machines.md on a Slurm of its own, on this machine
+	$(setup) build slurm
+	$(again) data all
+	tests/slurm build
 
 asan: ## the tests under AddressSanitizer and UBSan
 	$(setup) build check
@@ -378,10 +412,12 @@ bench-smoke: all $(BENCHES)
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
           tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
-          tests/interop tests/python tests/examples tests/fuzz/run tests/web/run src/web/assemble)
+          tests/interop tests/python tests/examples tests/installed tests/install tests/manual \
+          tests/some_images tests/runs tests/slurm tests/package tests/fuzz/run tests/web/run src/web/assemble \
+          debian/tests/consumer docs/examples/many_runs.sbatch)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
-          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/*/*.[ch] docs/examples/*.c docs/examples/*.cc bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
+          $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/*/*.[ch] docs/examples/*.c docs/examples/*.cc docs/manual/*.c bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
 
 FUZZ_SECONDS = 60
 FUZZ_TARGETS = $(filter-out fuzz libfuzzer,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
@@ -407,58 +443,63 @@ compile_commands.json: ## for clangd and other editors' language servers
 format: ## let clang-format rewrite the sources
 	clang-format -i $(C_FILES)
 
-# Installing
+# Installing: every path is a word for the shell, so that it may have spaces.
 
-pc = sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|'
-MAN_PAGES = $(wildcard docs/*.1)
+to  = $(call quote,$(DESTDIR)$(1))
+sed = s|@$(1)@|$(subst |,\|,$(subst &,\&,$(subst \,\\,$(2))))|;
+# From one folder to another, for files that find theirs wherever the whole has been moved.
+relative   = $(shell realpath -m --relative-to=$(call quote,$(1)) $(call quote,$(2)))
+configured = sed $(call quote,$(call sed,prefix,$(prefix)) $(call sed,libdir,$(libdir)) \
+             $(call sed,includedir,$(includedir)) $(call sed,version,$(VERSION)) $(call sed,soname,$(SONAME)) \
+             $(call sed,relative_libdir,$(call relative,$(cmakedir),$(libdir))) \
+             $(call sed,relative_includedir,$(call relative,$(cmakedir),$(includedir))))
 DOCUMENTS = LICENSE README.md
 EXAMPLES  = $(wildcard docs/examples/*)
+CMAKE     = mnist_fastConfig.cmake mnist_fastConfigVersion.cmake
 
 .PHONY: install install-strip installcheck uninstall
-install: all ## to DESTDIR, prefix (/usr/local), bindir, libdir, includedir, datarootdir, mandir, docdir
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(includedir) $(DESTDIR)$(pkgconfigdir) \
-	    $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(docdir)/examples $(if $(MAN_PAGES),$(DESTDIR)$(mandir)/man1)
-	$(INSTALL) $(STRIP) -m 755 $(PROGRAM) $(DESTDIR)$(bindir)/mnist_fast
-	$(INSTALL) $(STRIP) -m 755 $(SHARED) $(DESTDIR)$(libdir)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so
-	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(libdir)/libmnistfast.a
-	$(INSTALL) -m 644 include/mnist_fast.h $(DESTDIR)$(includedir)/mnist_fast.h
-	$(pc) docs/mnist_fast.pc.in >$(DESTDIR)$(pkgconfigdir)/mnist_fast.pc
-	$(INSTALL) -m 755 data/fetch $(DESTDIR)$(pkgdatadir)/fetch
-	$(INSTALL) -m 644 data/SHA256SUMS $(DESTDIR)$(pkgdatadir)/SHA256SUMS
-	$(INSTALL) -m 644 src/python/mnist_fast.py $(DESTDIR)$(pkgdatadir)/python/mnist_fast.py
-	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
-	$(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(docdir)/examples
-	$(if $(MAN_PAGES),$(INSTALL) -m 644 $(MAN_PAGES) $(DESTDIR)$(mandir)/man1)
+install: all manual ## to DESTDIR, prefix (/usr/local), bindir, libdir, includedir, datarootdir, mandir, docdir
+	$(INSTALL) -d $(call to,$(bindir)) $(call to,$(libdir)) $(call to,$(includedir)) $(call to,$(pkgconfigdir)) \
+	    $(call to,$(cmakedir)) $(call to,$(pkgdatadir)) $(call to,$(pythondir)) $(call to,$(docdir)/examples) \
+	    $(call to,$(mandir)/man1) $(call to,$(bashdir)) $(call to,$(zshdir)) $(call to,$(fishdir))
+	$(INSTALL) $(STRIP) -m 755 $(PROGRAM) $(call to,$(bindir)/mnist_fast)
+	$(INSTALL) $(STRIP) -m 755 $(SHARED) $(call to,$(libdir)/$(SONAME))
+	ln -sf $(SONAME) $(call to,$(libdir)/libmnistfast.so)
+	$(INSTALL) -m 644 $(LIB) $(call to,$(libdir)/libmnistfast.a)
+	$(INSTALL) -m 644 include/mnist_fast.h $(call to,$(includedir)/mnist_fast.h)
+	$(configured) docs/mnist_fast.pc.in >$(call to,$(pkgconfigdir)/mnist_fast.pc)
+	$(foreach file,$(CMAKE),$(configured) docs/$(file).in >$(call to,$(cmakedir)/$(file)) &&) :
+	$(INSTALL) -m 755 data/fetch $(call to,$(pkgdatadir)/fetch)
+	$(INSTALL) -m 644 data/SHA256SUMS $(call to,$(pkgdatadir)/SHA256SUMS)
+	$(INSTALL) -m 644 src/python/mnist_fast.py $(call to,$(pythondir)/mnist_fast.py)
+	$(INSTALL) -m 644 $(DOCUMENTS) $(call to,$(docdir))
+	$(INSTALL) -m 644 $(EXAMPLES) $(call to,$(docdir)/examples)
+	$(INSTALL) -m 644 $(BUILD)/manual/mnist_fast.1 $(call to,$(mandir)/man1/mnist_fast.1)
+	$(INSTALL) -m 644 $(BUILD)/manual/mnist_fast.bash $(call to,$(bashdir)/mnist_fast)
+	$(INSTALL) -m 644 $(BUILD)/manual/_mnist_fast $(call to,$(zshdir)/_mnist_fast)
+	$(INSTALL) -m 644 $(BUILD)/manual/mnist_fast.fish $(call to,$(fishdir)/mnist_fast.fish)
+	$(if $(DESTDIR),,ldconfig 2>/dev/null || true)
 
 install-strip: ## the same, without symbols
 	$(again) install STRIP=-s
 
-# A user's program in C and in C++, against the header and libraries where they were installed.
-INSTALLED = PKG_CONFIG_PATH=$(DESTDIR)$(pkgconfigdir) PKG_CONFIG_SYSROOT_DIR=$(DESTDIR) pkg-config
-LINKED_WITH_INSTALLED = LD_LIBRARY_PATH=$(DESTDIR)$(libdir)
 installcheck: install ## compile and run programs in C, C++ and Python against what was installed
-	$(CC) -std=c11 -pedantic -Wall -Werror tests/installed.c -o $(BUILD)/installed_c \
-	    $$($(INSTALLED) --cflags --libs mnist_fast)
-	$(CXX) -std=c++17 -pedantic -Wall -Werror -x c++ tests/installed.c -x none -o $(BUILD)/installed_cxx \
-	    $$($(INSTALLED) --cflags --libs mnist_fast)
-	$(CC) -std=c11 -static tests/installed.c -o $(BUILD)/installed_static \
-	    $$($(INSTALLED) --static --cflags --libs mnist_fast)
-	$(LINKED_WITH_INSTALLED) $(BUILD)/installed_c
-	$(LINKED_WITH_INSTALLED) $(BUILD)/installed_cxx
-	$(BUILD)/installed_static
-	$(DESTDIR)$(bindir)/mnist_fast --version
-	$(LINKED_WITH_INSTALLED) CC='$(CC)' CXX='$(CXX)' tests/examples $(BUILD)/examples_installed \
-	    "$$($(INSTALLED) --cflags mnist_fast)" "$$($(INSTALLED) --libs mnist_fast)" $(DESTDIR)$(pkgdatadir)/python
-	$(LINKED_WITH_INSTALLED) tests/python $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(libdir)/$(SONAME)
+	CC='$(CC)' CXX='$(CXX)' DESTDIR=$(call quote,$(DESTDIR)) tests/installed $(BUILD) $(call quote,$(bindir)) \
+	    $(call quote,$(libdir)) $(call quote,$(docdir)) $(call quote,$(pythondir))
 
-uninstall: ## remove what install installs
-	rm -f $(DESTDIR)$(bindir)/mnist_fast $(DESTDIR)$(includedir)/mnist_fast.h \
-	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libmnistfast.so $(DESTDIR)$(libdir)/libmnistfast.a \
-	    $(DESTDIR)$(pkgconfigdir)/mnist_fast.pc $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(MAN_PAGES)) \
-	    $(DOCUMENTS:%=$(DESTDIR)$(docdir)/%) $(EXAMPLES:docs/%=$(DESTDIR)$(docdir)/%) \
-	    $(addprefix $(DESTDIR)$(pkgdatadir)/,fetch SHA256SUMS python/mnist_fast.py)
-	rmdir $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir) $(DESTDIR)$(pkgdatadir)/python $(DESTDIR)$(pkgdatadir) || true
+uninstall: ## remove what install installs; from DESTDIR, folders that become empty as well
+	rm -f $(call to,$(bindir)/mnist_fast) $(call to,$(includedir)/mnist_fast.h) \
+	    $(call to,$(libdir)/$(SONAME)) $(call to,$(libdir)/libmnistfast.so) $(call to,$(libdir)/libmnistfast.a) \
+	    $(call to,$(pkgconfigdir)/mnist_fast.pc) $(foreach file,$(CMAKE),$(call to,$(cmakedir)/$(file))) \
+	    $(call to,$(pkgdatadir)/fetch) $(call to,$(pkgdatadir)/SHA256SUMS) $(call to,$(pythondir)/mnist_fast.py) \
+	    $(foreach file,$(DOCUMENTS),$(call to,$(docdir)/$(file))) \
+	    $(foreach file,$(EXAMPLES:docs/%=%),$(call to,$(docdir)/$(file))) \
+	    $(call to,$(mandir)/man1/mnist_fast.1) $(call to,$(bashdir)/mnist_fast) $(call to,$(zshdir)/_mnist_fast) \
+	    $(call to,$(fishdir)/mnist_fast.fish)
+	for folder in $(call to,$(docdir)/examples) $(call to,$(docdir)) $(call to,$(pythondir)) \
+	    $(call to,$(pkgdatadir)) $(call to,$(cmakedir)); do \
+	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder" || exit; done
+	$(if $(DESTDIR),[ ! -d $(call to,) ] || find $(call to,) -mindepth 1 -type d -empty -delete)
 
 # Cleaning, packing, help
 

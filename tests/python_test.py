@@ -45,7 +45,8 @@ class Test(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def test_library(self):
-        mapped = {line.split()[-1] for line in open("/proc/self/maps") if "libmnistfast" in line}
+        with open("/proc/self/maps") as maps:  # a path may have spaces
+            mapped = {line.rstrip("\n").split(maxsplit=5)[5] for line in maps if "libmnistfast" in line}
         self.assertEqual(len(mapped), 1)
         self.assertTrue(os.path.samefile(mapped.pop(), os.environ["MF_LIBRARY"]))
         self.assertRegex(mnist_fast.__version__, r"^\d+\.\d+\.\d+$")

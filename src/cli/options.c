@@ -100,10 +100,38 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_VERSION] = {"version", 'V', CLI_TYPE_FLAG, NULL, 0, 0, ALL, FIELD(version), "print version and build"},
 };
 
+const struct cli_command_entry cli_command_table[CLI_COMMANDS] = {
+    [CLI_COMMAND_TRAIN] = {"train", "[train] [OPTION]...",
+                           "load, split, train, test, then draw and classify one test image"},
+    [CLI_COMMAND_EVALUATE] = {"evaluate", "evaluate --model FILE [OPTION]...",
+                              "accuracy, loss, precision, recall and confusion matrix of the test images"},
+    [CLI_COMMAND_PREDICT] = {"predict", "predict --model FILE [OPTION]... PICTURE...",
+                             "classify pictures: PNG, JPEG, PGM or PPM files, - for standard input, test:N for test\n"
+                             "image N (counted from 0); the digit first, then the top three"},
+    [CLI_COMMAND_EXPORT] = {"export", "export --model FILE --onnx FILE [OPTION]...", "write a model as an ONNX file"},
+    [CLI_COMMAND_INFO] = {"info", "info [OPTION]...",
+                          "version, build, CPU, and the choice of instruction set and threads"},
+    [CLI_COMMAND_SELFTEST] = {"selftest", "selftest",
+                              "every kernel and a short training on every processor, against what they must give"},
+};
+
+const struct cli_option_group cli_option_groups[CLI_OPTION_GROUPS] = {
+    {TRAIN, "Options of train"},
+    {TRAIN | EVALUATE, "Options of train and evaluate"},
+    {EVALUATE, "Options of evaluate"},
+    {EVALUATE | PREDICT, "Options of evaluate and predict"},
+    {PREDICT, "Options of predict"},
+    {EXPORT, "Options of export"},
+    {EVALUATE | PREDICT | EXPORT, "Options of evaluate, predict and export"},
+    {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
+    {TRAIN | EVALUATE | PREDICT | EXPORT, "Options of train, evaluate, predict and export"},
+    {COMPUTING, "Options of train, evaluate, predict, export and info"},
+    {ALL, "Options of every command"},
+};
+
 const char *cli_command_name(enum cli_command command)
 {
-    static const char *const names[CLI_COMMANDS] = {"train", "evaluate", "predict", "export", "info", "selftest"};
-    return names[command];
+    return cli_command_table[command].name;
 }
 
 const char *cli_schedule_name(mnist_fast_schedule schedule)
@@ -165,39 +193,41 @@ static bool read_layers(const char *text, const struct cli_option *option, mnist
     }
 }
 
-static mnist_fast_status wrong_value(const struct cli_option *option, const char *text, mnist_fast_error *error)
+void cli_option_expected(const struct cli_option *option, char *expected, size_t size)
 {
-    char expected[128] = "";
+    *expected = '\0';
     switch (option->type) {
-    case CLI_TYPE_INT:
-        snprintf(expected, sizeof expected, "a whole number from %d to %d", option->low, option->high);
-        break;
-    case CLI_TYPE_SEED: snprintf(expected, sizeof expected, "a whole number from 0 to %llu", ULLONG_MAX); break;
-    case CLI_TYPE_RATE: snprintf(expected, sizeof expected, "a number above 0"); break;
-    case CLI_TYPE_DECAY: snprintf(expected, sizeof expected, "a number of at least 0"); break;
+    case CLI_TYPE_INT: snprintf(expected, size, "a whole number from %d to %d", option->low, option->high); break;
+    case CLI_TYPE_SEED: snprintf(expected, size, "a whole number from 0 to %llu", ULLONG_MAX); break;
+    case CLI_TYPE_RATE: snprintf(expected, size, "a number above 0"); break;
+    case CLI_TYPE_DECAY: snprintf(expected, size, "a number of at least 0"); break;
     case CLI_TYPE_CHOICE:
         for (int i = 0; option->choices[i]; i++) {
             const size_t length = strlen(expected);
-            snprintf(expected + length, sizeof expected - length, "%s%s",
+            snprintf(expected + length, size - length, "%s%s",
                      i == 0                   ? ""
                      : option->choices[i + 1] ? ", "
                                               : " or ",
                      option->choices[i]);
         }
         break;
-    case CLI_TYPE_SHARE:
-        snprintf(expected, sizeof expected, "a number from 0 to %s1", option->high ? "" : "below ");
-        break;
+    case CLI_TYPE_SHARE: snprintf(expected, size, "a number from 0 to %s1", option->high ? "" : "below "); break;
     case CLI_TYPE_LAYERS:
-        snprintf(expected, sizeof expected, "1 to %d whole numbers from %d to %d, separated by commas",
-                 MNIST_FAST_MAX_HIDDEN, option->low, option->high);
+        snprintf(expected, size, "1 to %d whole numbers from %d to %d, separated by commas", MNIST_FAST_MAX_HIDDEN,
+                 option->low, option->high);
         break;
     case CLI_TYPE_TEXTS:
     case CLI_TYPE_TEXT:
-        snprintf(expected, sizeof expected, "a %s", strcmp(option->argument, "DIR") == 0 ? "folder" : "name");
+        snprintf(expected, size, "a %s", strcmp(option->argument, "DIR") == 0 ? "folder" : "name");
         break;
     case CLI_TYPE_FLAG: break;
     }
+}
+
+static mnist_fast_status wrong_value(const struct cli_option *option, const char *text, mnist_fast_error *error)
+{
+    char expected[128];
+    cli_option_expected(option, expected, sizeof expected);
     return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--%s: expected %s, found '%.80s'", option->name, expected, text);
 }
 
@@ -382,7 +412,7 @@ static const char *environment(const char *name)
     return text && *text ? text : NULL;
 }
 
-static void set_defaults(struct cli_options *options)
+void cli_options_set_defaults(struct cli_options *options)
 {
     *options = (struct cli_options){.epochs = 5, .checkpoint_every = 1};
     mnist_fast_default_config(&options->config, sizeof options->config);
@@ -390,7 +420,7 @@ static void set_defaults(struct cli_options *options)
 
 mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *options, mnist_fast_error *error)
 {
-    set_defaults(options);
+    cli_options_set_defaults(options);
     struct option longs[CLI_OPTIONS + 1] = {0};
     char letters[2 * CLI_OPTIONS + 3] = "-:"; /* operands in their order, under POSIXLY_CORRECT too; no messages */
     char *letter = letters + strlen(letters);
@@ -459,44 +489,22 @@ const char *cli_option_value(const struct cli_option *option, const struct cli_o
 void cli_options_help(FILE *file)
 {
     struct cli_options defaults;
-    set_defaults(&defaults);
-    fputs("Usage: mnist_fast [train] [OPTION]...\n"
-          "       mnist_fast evaluate --model FILE [OPTION]...\n"
-          "       mnist_fast predict --model FILE [OPTION]... PICTURE...\n"
-          "       mnist_fast export --model FILE --onnx FILE [OPTION]...\n"
-          "       mnist_fast info [OPTION]...\n"
-          "       mnist_fast selftest\n"
-          "Train and run a recogniser of handwritten digits.\n"
-          "\n"
-          "  train     load, split, train, test, then draw and classify one test image\n"
-          "  evaluate  accuracy, loss, precision, recall and confusion matrix of the test images\n"
-          "  predict   classify pictures: PNG, JPEG, PGM or PPM files, - for standard input, test:N for test\n"
-          "            image N (counted from 0); the digit first, then the top three\n"
-          "  export    write a model as an ONNX file\n"
-          "  info      version, build, CPU, and the choice of instruction set and threads\n"
-          "  selftest  every kernel and a short training on every processor, against what they must give\n",
-          file);
-    static const struct {
-        unsigned commands;
-        const char *title;
-    } groups[] = {
-        {TRAIN, "Options of train"},
-        {TRAIN | EVALUATE, "Options of train and evaluate"},
-        {EVALUATE, "Options of evaluate"},
-        {EVALUATE | PREDICT, "Options of evaluate and predict"},
-        {PREDICT, "Options of predict"},
-        {EXPORT, "Options of export"},
-        {EVALUATE | PREDICT | EXPORT, "Options of evaluate, predict and export"},
-        {TRAIN | EVALUATE | PREDICT, "Options of train, evaluate and predict"},
-        {TRAIN | EVALUATE | PREDICT | EXPORT, "Options of train, evaluate, predict and export"},
-        {COMPUTING, "Options of train, evaluate, predict, export and info"},
-        {ALL, "Options of every command"},
-    };
-    for (size_t group = 0; group < sizeof groups / sizeof *groups; group++) {
-        fprintf(file, "\n%s:\n", groups[group].title);
+    cli_options_set_defaults(&defaults);
+    for (int i = 0; i < CLI_COMMANDS; i++)
+        fprintf(file, "%s mnist_fast %s\n", i == 0 ? "Usage:" : "      ", cli_command_table[i].usage);
+    fputs("Train and run a recogniser of handwritten digits.\n\n", file);
+    for (int i = 0; i < CLI_COMMANDS; i++) {
+        const char *help = cli_command_table[i].help;
+        fprintf(file, "  %-9s ", cli_command_table[i].name);
+        for (const char *end; (end = strchr(help, '\n')); help = end + 1)
+            fprintf(file, "%.*s\n%12s", (int)(end - help), help, "");
+        fprintf(file, "%s\n", help);
+    }
+    for (int group = 0; group < CLI_OPTION_GROUPS; group++) {
+        fprintf(file, "\n%s:\n", cli_option_groups[group].title);
         for (int i = 0; i < CLI_OPTIONS; i++) {
             const struct cli_option *option = &cli_option_table[i];
-            if (option->commands != groups[group].commands)
+            if (option->commands != cli_option_groups[group].commands)
                 continue;
             char left[64];
             snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",

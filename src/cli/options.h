@@ -1,4 +1,4 @@
-/* The command line: one table is both the parser and --help. */
+/* The command line: one table is the parser, --help, the manual page and the completions of shells. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -16,6 +16,12 @@ enum cli_command {
     CLI_COMMAND_SELFTEST,
     CLI_COMMANDS
 };
+struct cli_command_entry {
+    const char *name;
+    const char *usage; /* a command line without the program's name */
+    const char *help;  /* one sentence, with line breaks for --help */
+};
+extern const struct cli_command_entry cli_command_table[CLI_COMMANDS];
 const char *cli_command_name(enum cli_command command);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 
@@ -89,6 +95,14 @@ struct cli_option {
  * in the field of an option that is not given. */
 extern const struct cli_option cli_option_table[CLI_OPTIONS];
 
+/* The options by the commands that know them; each option is in one group. */
+struct cli_option_group {
+    unsigned commands;
+    const char *title;
+};
+enum { CLI_OPTION_GROUPS = 11 };
+extern const struct cli_option_group cli_option_groups[CLI_OPTION_GROUPS];
+
 enum { CLI_MAX_TEXTS = 64 };
 struct cli_texts {
     int count;
@@ -115,6 +129,11 @@ struct cli_options {
 /* Reads the command line and the environment, up to the first --help or --version if there is one. Texts are not
  * copied: argv must outlive the options, and is reordered. */
 mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *options, mnist_fast_error *error);
+
+void cli_options_set_defaults(struct cli_options *options);
+
+/* What a value of an option must be, as in "a number above 0"; empty for a flag. */
+void cli_option_expected(const struct cli_option *option, char *expected, size_t size);
 
 /* The value of an option as a user would write it: in buffer, or the text that was given. NULL: there is none. */
 const char *cli_option_value(const struct cli_option *option, const struct cli_options *options, char *buffer,
