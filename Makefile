@@ -44,7 +44,7 @@ quote = '$(subst ','\'',$(1))'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 ISAS     = scalar
 ifneq ($(filter x86_64-%,$(MACHINE)),)
-ISAS    += avx2 avx512
+ISAS    += avx2 avx512 amx
 endif
 ifneq ($(filter aarch64-%,$(MACHINE)),)
 ISAS    += neon
@@ -118,6 +118,7 @@ FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f $(PRIORITY) $(UNUSE
 # With sanitizers these kernels take most of the time of a build; where the CPU cannot run them, it is for nothing.
 HAS_AVX512  := $(shell grep -m1 -ow avx512f /proc/cpuinfo 2>/dev/null)
 UNUSED_HERE  = $(if $(SANITIZE),$(if $(HAS_AVX512),,-O0 -fno-sanitize=all))
+FLAGS_amx    = $(FLAGS_avx512) -mamx-tile -mamx-bf16
 LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS         = -lz -ljansson -lm
 PROGRAM_LIBS = -lpng -ljpeg
@@ -174,6 +175,10 @@ $(BUILD)/bench/objects/%.o: bench/%.cc $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
+ifneq ($(filter x86_64-%,$(MACHINE)),)
+$(BUILD)/tests/amx_emulated.o: SRC_FLAGS += -mavx2 -mfma -O3
+endif
+
 # What the program has and the library has not, for tests of it.
 $(PARTS): $(filter-out %/main.o,$(PROGRAM_OBJECTS))
 $(LIB): $(LIB_OBJECTS)
@@ -187,7 +192,7 @@ $(SHARED): $(LIB_OBJECTS) src/libmnistfast.map
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
 
-$(BITS): %: %.o $(LIB)
+$(BITS): %: %.o $(BUILD)/tests/amx_emulated.o $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 # The manual page and completions, from the table of options. EMULATOR runs programs of another machine.

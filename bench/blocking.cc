@@ -67,7 +67,7 @@ void read_options(int argc, char **argv)
         default: std::exit(2);
         }
     if (options.isa.empty())
-        options.isa = mf_kernels_choose(nullptr)->name;
+        options.isa = mf_kernels_choose(nullptr, MF_FP32)->name;
     if (options.threads.empty())
         options.threads = {1, 2};
 }

@@ -141,10 +141,66 @@ inline double thread_seconds()
     return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
+/* A table of kernels is called by its instruction set, and with "-bf16" after it in that precision. */
+inline std::string title_of(const mf_kernels *kernels)
+{
+    return std::string(kernels->name) + (kernels->precision == MF_BF16 ? "-bf16" : "");
+}
+
+inline const mf_kernels *kernels_titled(const std::string &title)
+{
+    for (const mf_precision precision : {MF_FP32, MF_BF16})
+        for (const mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++)
+            if (title == title_of(*isa))
+                return (*isa)->supported() ? *isa : nullptr;
+    return nullptr;
+}
+
+/* What a training is compared with: the fp32 peak of the same registers. */
+inline std::string fp32_title(const std::string &title)
+{
+    return title == "amx-bf16" ? "avx512" : title.substr(0, title.find('-'));
+}
+
+/* The same for the tiles of AMX: six independent sums of 16 x 16 x 32 terms. */
+inline double tile_rounds(long rounds)
+{
+#if defined(__x86_64__)
+    static const struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shape = {1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    static const uint16_t half[512] = {};
+    long left = rounds;
+    __asm__ volatile("ldtilecfg %1\n\t"
+                     "tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\t"
+                     "tilezero %%tmm3\n\ttilezero %%tmm4\n\ttilezero %%tmm5\n\t"
+                     "tileloadd (%2,%3,1), %%tmm6\n\ttileloadd (%2,%3,1), %%tmm7\n\t"
+                     "1:\n\t"
+                     "tdpbf16ps %%tmm7, %%tmm6, %%tmm0\n\ttdpbf16ps %%tmm7, %%tmm6, %%tmm1\n\t"
+                     "tdpbf16ps %%tmm7, %%tmm6, %%tmm2\n\ttdpbf16ps %%tmm7, %%tmm6, %%tmm3\n\t"
+                     "tdpbf16ps %%tmm7, %%tmm6, %%tmm4\n\ttdpbf16ps %%tmm7, %%tmm6, %%tmm5\n\t"
+                     "dec %0\n\t"
+                     "jnz 1b\n\t"
+                     "tilerelease"
+                     : "+r"(left)
+                     : "m"(shape), "r"(half), "r"(64L)
+                     : "cc", "memory");
+    return 2.0 * 6 * 16 * 16 * 32 * static_cast<double>(rounds);
+#else
+    (void)rounds;
+    return 0;
+#endif
+}
+
 /* Rounds of independent fused multiply-adds from register to register, in assembly because compilers spill them.
  * Returns the floating-point operations of it all, or 0 where this CPU has no such instructions. */
-inline double fma_rounds(const std::string &isa, long rounds)
+inline double fma_rounds(const std::string &title, long rounds)
 {
+    if (title == "amx-bf16")
+        return kernels_titled(title) ? tile_rounds(rounds) : 0;
+    const std::string isa = fp32_title(title);
     /* clang-format formats these strings differently on each run. */
     /* clang-format off */
 #if defined(__x86_64__)
@@ -283,7 +339,7 @@ inline int run_benchmarks(int argc, char **argv)
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 2;
-    benchmark::AddCustomContext("isa", mf_kernels_choose(nullptr)->name);
+    benchmark::AddCustomContext("isa", mf_kernels_choose(nullptr, MF_FP32)->name);
     benchmark::AddCustomContext("cpu", cpu_model());
     benchmark::AddCustomContext("threads", std::to_string(mf_cpu_default_threads()));
     benchmark::AddCustomContext("compiler", __VERSION__);
@@ -292,6 +348,8 @@ inline int run_benchmarks(int argc, char **argv)
     for (const mf_kernels *const *isa = mf_isas; *isa; isa++)
         if (const double peak = fma_peak((*isa)->name); peak > 0)
             benchmark::AddCustomContext("fma_peak_" + std::string((*isa)->name), gigaflops(peak));
+    if (const double peak = fma_peak("amx-bf16"); peak > 0)
+        benchmark::AddCustomContext("peak_amx_bf16", gigaflops(peak));
     benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
     return wrong_result ? 1 : 0;

@@ -20,7 +20,11 @@ enum Left { DENSE, INDEXED, SPARSE };
 
 const mf_adam adam = {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 31.6f, 1e-7f, 1.0f};
 
-const mf_kernels *const scalar_isa = mf_kernels_choose("scalar");
+/* The definition, of the precision of the kernels. */
+const mf_kernels *definition_of(const mf_kernels *isa)
+{
+    return mf_kernels_choose("scalar", isa->precision);
+}
 
 const Images &images()
 {
@@ -33,12 +37,12 @@ template <typename Run, typename Check>
 void measure(benchmark::State &state, const mf_kernels *isa, double flop, double bytes, Run run, Check check)
 {
     run();
-    if (isa != scalar_isa && !check()) {
+    if (isa != definition_of(isa) && !check()) {
         wrong_result = true;
         state.SkipWithError("the result differs from scalar's");
         return;
     }
-    double peak = flop > 0 ? fma_peak(isa->name) : 0;
+    double peak = flop > 0 ? fma_peak(title_of(isa)) : 0;
     const double begin = thread_seconds();
     for (auto _ : state) {
         run();
@@ -46,7 +50,7 @@ void measure(benchmark::State &state, const mf_kernels *isa, double flop, double
     }
     const double seconds = thread_seconds() - begin;
     if (flop > 0) {
-        peak = std::max(peak, fma_peak(isa->name));
+        peak = std::max(peak, fma_peak(title_of(isa)));
         report_flop(state, flop, peak, seconds);
     }
     if (bytes > 0)
@@ -70,17 +74,18 @@ struct ForwardOperands {
     Matrix x, w, bias, y;
     mf_forward op = {};
 
-    ForwardOperands(Left left, int samples, int in, int out)
+    ForwardOperands(const mf_kernels *isa, Left left, int samples, int in, int out)
         : x(samples, in), w(in, out), bias(in, out), y(samples, out)
     {
         if (left == SPARSE)
-            scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
+            definition_of(isa)->scale(images().pixels.data(), 0, samples, x.view());
         else
             x.fill(random, 0.0f);
         if (left == INDEXED)
             x.thin(random);
         op.x = x.view();
         op.w = w.fill(random, -1.0f, 0.07f).view();
+        op.scale = 1.0f;
         op.bias = bias.view().data;
         op.y = y.view();
         op.in = in;
@@ -92,7 +97,7 @@ struct ForwardOperands {
 void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int samples, int in, int out)
 {
     const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * in * out + 1.0 * samples * out);
-    Sets<ForwardOperands> sets(where, bytes, left, samples, in, out);
+    Sets<ForwardOperands> sets(where, bytes, isa, left, samples, in, out);
     Nonzeros nonzeros(in);
     const auto run = [&] {
         mf_forward op = sets.next().op;
@@ -112,8 +117,8 @@ void forward(benchmark::State &state, const mf_kernels *isa, Left left, Where wh
         ForwardOperands &set = sets.first();
         mf_forward op = set.op;
         op.y = expected.view();
-        scalar_isa->forward(&op, 0, checked);
-        scalar_isa->forward(&op, samples - checked, samples);
+        definition_of(isa)->forward(&op, 0, checked);
+        definition_of(isa)->forward(&op, samples - checked, samples);
         return set.y.same(expected, 0, checked) && set.y.same(expected, samples - checked, samples);
     });
     state.SetLabel((left == SPARSE ? std::string(images().source()) + ", " : "") + location_of(bytes, where));
@@ -160,8 +165,8 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
         InputGradientOperands &set = sets.first();
         mf_input_gradient op = set.op;
         op.dx = expected.view();
-        scalar_isa->input_gradient(&op, 0, checked);
-        scalar_isa->input_gradient(&op, samples - checked, samples);
+        definition_of(isa)->input_gradient(&op, 0, checked);
+        definition_of(isa)->input_gradient(&op, samples - checked, samples);
         return set.dx.same(expected, 0, checked) && set.dx.same(expected, samples - checked, samples);
     });
     state.SetLabel(location_of(bytes, where));
@@ -169,15 +174,15 @@ void input_gradient(benchmark::State &state, const mf_kernels *isa, Left left, W
 
 struct WeightUpdateOperands {
     Random random;
-    Matrix x, dz, w, m, v;
+    Matrix x, dz, w, m, v, copy;
     mf_weight_update op = {};
 
-    WeightUpdateOperands(Left left, int in, int samples, int out)
+    WeightUpdateOperands(const mf_kernels *isa, Left left, int in, int samples, int out)
         : x(samples, left == SPARSE ? static_cast<int>(MF_INPUTS) : in), dz(samples, out), w(in, out), m(in, out),
-          v(in, out)
+          v(in, out), copy(in, out)
     {
         if (left == SPARSE)
-            scalar_isa->scale(images().pixels.data(), 0, samples, x.view());
+            definition_of(isa)->scale(images().pixels.data(), 0, samples, x.view());
         else
             x.fill(random, 0.0f);
         op.x = x.view();
@@ -186,6 +191,8 @@ struct WeightUpdateOperands {
         op.w = w.view();
         op.m = m.view();
         op.v = v.view();
+        op.copy = copy.view();
+        op.scale = 1.0f;
         op.adam = adam;
     }
 };
@@ -194,7 +201,7 @@ struct WeightUpdateOperands {
 void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Where where, int in, int samples, int out)
 {
     const double bytes = sizeof(float) * (1.0 * samples * in + 1.0 * samples * out + 3.0 * in * out);
-    Sets<WeightUpdateOperands> sets(where, bytes, left, in, samples, out);
+    Sets<WeightUpdateOperands> sets(where, bytes, isa, left, in, samples, out);
     Nonzeros nonzeros(samples);
     const int panels = mf_ceil_div(out, MF_PANEL);
     const auto run = [&] {
@@ -212,18 +219,19 @@ void weight_update(benchmark::State &state, const mf_kernels *isa, Left left, Wh
                                        std::min(first + isa->nr_panels, panels));
     };
     measure(state, isa, flop_of(in, samples, out), 0, run, [&] {
-        const Matrix expected_w(in, out), expected_m(in, out), expected_v(in, out);
+        const Matrix expected_w(in, out), expected_m(in, out), expected_v(in, out), copy(in, out);
         const WeightUpdateOperands &set = sets.first();
         mf_weight_update op = set.op;
         op.w = expected_w.view();
         op.m = expected_m.view();
         op.v = expected_v.view();
+        op.copy = copy.view();
         bool same = true;
         const int last = (in - 1) / MF_PANEL * MF_PANEL;
         for (int begin = 0; begin <= last;
              begin += std::max(last, 1)) { /* the first rows, and those of the last panel */
             const int end = std::min(begin + 3, in);
-            scalar_isa->weight_update(&op, begin, end, 0, panels);
+            definition_of(isa)->weight_update(&op, begin, end, 0, panels);
             same = same && set.w.same(expected_w, begin, end) && set.m.same(expected_m, begin, end) &&
                    set.v.same(expected_v, begin, end);
         }
@@ -253,7 +261,7 @@ void bias_update(benchmark::State &state, const mf_kernels *isa, int samples, in
             reference.w = expected_w.view();
             reference.m = expected_m.view();
             reference.v = expected_v.view();
-            scalar_isa->bias_update(&reference, 0, 0, panels);
+            definition_of(isa)->bias_update(&reference, 0, 0, panels);
             return w.same(expected_w, 0, 1) && m.same(expected_m, 0, 1) && v.same(expected_v, 0, 1);
         });
 }
@@ -276,7 +284,7 @@ void softmax(benchmark::State &state, const mf_kernels *isa, int samples)
         [&] { isa->softmax(&op, 0, samples); },
         [&] {
             op.gradient = expected.view();
-            scalar_isa->softmax(&op, 0, samples);
+            definition_of(isa)->softmax(&op, 0, samples);
             op.gradient = gradient.view();
             return gradient.same(expected, 0, samples);
         });
@@ -290,7 +298,7 @@ void scale(benchmark::State &state, const mf_kernels *isa, int samples)
         state, isa, 0, (1.0 + sizeof(float)) * MF_INPUTS * samples,
         [&] { isa->scale(images().pixels.data(), 0, samples, x.view()); },
         [&] {
-            scalar_isa->scale(images().pixels.data(), 0, samples, expected.view());
+            definition_of(isa)->scale(images().pixels.data(), 0, samples, expected.view());
             return x.same(expected, 0, samples);
         });
 }
@@ -356,7 +364,7 @@ void peak(benchmark::State &state, const mf_kernels *isa)
 {
     double flop = 0;
     for (auto _ : state)
-        flop += fma_rounds(isa->name, 10000);
+        flop += fma_rounds(title_of(isa), 10000);
     state.counters["FLOP/s"] = benchmark::Counter(flop, benchmark::Counter::kIsRate);
 }
 
@@ -365,7 +373,7 @@ template <typename Function, typename... Arguments>
 void add(const std::string &kernel, const mf_kernels *isa, const std::string &sizes, Function function,
          Arguments... arguments)
 {
-    const std::string name = kernel + "/" + isa->name + (sizes.empty() ? "" : "/" + sizes);
+    const std::string name = kernel + "/" + title_of(isa) + (sizes.empty() ? "" : "/" + sizes);
     benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State &state) {
         if (isa->supported())
             function(state, isa, arguments...);
@@ -381,20 +389,22 @@ std::string sizes_of(int m, int k, int n)
 
 void add_all(const mf_kernels *isa)
 {
-    const bool is_scalar = isa == scalar_isa;
+    const bool is_scalar = isa == definition_of(isa);
     const int samples = is_scalar ? SCALAR_SAMPLES : BATCH;
-    if (!is_scalar && (fma_rounds(isa->name, 1) > 0 || !isa->supported()))
+    if (!is_scalar && (fma_rounds(title_of(isa), 1) > 0 || !isa->supported()))
         add("fma_peak", isa, "", peak);
     const int in[] = {MF_INPUTS, HIDDEN, HIDDEN}, out[] = {HIDDEN, HIDDEN, MF_CLASSES};
     for (int l = 0; l < 3; l++)
         add("forward", isa, sizes_of(samples, in[l], out[l]), forward, DENSE, WARM, samples, in[l], out[l]);
-    add("forward_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, INDEXED, WARM, samples, HIDDEN, HIDDEN);
+    if (isa->index_columns)
+        add("forward_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), forward, INDEXED, WARM, samples, HIDDEN, HIDDEN);
     add("forward_sparse", isa, sizes_of(samples, MF_INPUTS, HIDDEN), forward, SPARSE, WARM, samples, MF_INPUTS, HIDDEN);
     for (int l = 2; l > 0; l--)
         add("input_gradient", isa, sizes_of(samples, out[l], in[l]), input_gradient, DENSE, WARM, samples, out[l],
             in[l]);
-    add("input_gradient_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, INDEXED, WARM, samples,
-        HIDDEN, HIDDEN);
+    if (isa->index_columns)
+        add("input_gradient_indexed", isa, sizes_of(samples, HIDDEN, HIDDEN), input_gradient, INDEXED, WARM, samples,
+            HIDDEN, HIDDEN);
     for (int l = 2; l >= (is_scalar ? 1 : 0); l--) { /* in scalar's part, layers 0 and 1 are the same */
         const int rows = is_scalar ? static_cast<int>(MF_PANEL) : in[l];
         add("weight_update", isa, sizes_of(rows, BATCH, out[l]), weight_update, DENSE, WARM, rows, BATCH, out[l]);
@@ -426,7 +436,8 @@ void add_all(const mf_kernels *isa)
     add("scale", isa, "m:1000", scale, BATCH);
     add("pack_samples", isa, "m:1000", pack, false, BATCH);
     add("pack_pixels", isa, "m:1000", pack, true, BATCH);
-    add("index_columns", isa, "m:1000/n:500", index_columns, BATCH, HIDDEN);
+    if (isa->index_columns)
+        add("index_columns", isa, "m:1000/n:500", index_columns, BATCH, HIDDEN);
     add("transpose", isa, "m:500/n:500", transpose, HIDDEN);
 }
 
@@ -434,7 +445,9 @@ void add_all(const mf_kernels *isa)
 
 int main(int argc, char **argv)
 {
-    for (const mf_kernels *const *isa = mf_isas; *isa; isa++)
-        add_all(*isa);
+    for (const mf_precision precision : {MF_FP32, MF_BF16})
+        for (const mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++)
+            if (!(*isa)->tiled) /* tiles are no matrices of floats; bench/limit measures them in a training */
+                add_all(*isa);
     return run_benchmarks(argc, argv);
 }

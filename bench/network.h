@@ -24,8 +24,11 @@ inline mnist_fast_config default_config()
 struct Network {
     mnist_fast *n = nullptr;
 
-    Network(const std::string &isa, int threads, const mnist_fast_config &config = default_config())
+    Network(const std::string &title, int threads, mnist_fast_config config = default_config())
     {
+        const std::string isa = title.substr(0, title.find('-'));
+        if (isa != title)
+            config.precision = MNIST_FAST_BF16;
         mnist_fast_runtime runtime = MNIST_FAST_RUNTIME_INIT;
         runtime.isa = isa.c_str();
         runtime.threads = threads;

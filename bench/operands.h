@@ -70,8 +70,8 @@ class Nonzeros
     mf_nonzero_index index;
 
     explicit Nonzeros(int depth)
-        : count_(ROWS), offset_(terms(depth) + MF_INDEX_AHEAD), value_(terms(depth) + MF_PANEL),
-          packed_offset_(terms(depth) + MF_INDEX_AHEAD)
+        : count_(ROWS * static_cast<size_t>(mf_chains(MF_BF16, depth))), offset_(terms(depth) + MF_INDEX_AHEAD),
+          value_(terms(depth) + MF_PANEL), packed_offset_(terms(depth) + MF_INDEX_AHEAD)
     {
         packed.depth = index.depth = depth;
         packed.rows = index.rows = ROWS;

@@ -26,7 +26,7 @@ template <typename Run>
 void measure(benchmark::State &state, const Images &images, const mnist_fast *n, size_t items, double flop_per_item,
              Run run)
 {
-    const double peak = mnist_fast_threads(n) * fma_peak(mnist_fast_isa(n));
+    const double peak = mnist_fast_threads(n) * fma_peak(title_of(n->kernels));
     const double begin = seconds_of(CLOCK_MONOTONIC);
     for (auto _ : state)
         if (!run()) {
@@ -50,7 +50,7 @@ void train(benchmark::State &state, const Network &network, const mnist_fast_ima
 }
 
 /* Ten steps a run, so that what a call does once (its partition, its order) weighs little. */
-void steps(benchmark::State &state, const char *isa, int threads)
+void steps(benchmark::State &state, const std::string &isa, int threads)
 {
     mnist_fast_config config = default_config();
     config.validation_fraction = 0;
@@ -59,12 +59,12 @@ void steps(benchmark::State &state, const char *isa, int threads)
     train(state, Network(isa, threads, config), images);
 }
 
-void epoch(benchmark::State &state, const char *isa, int threads)
+void epoch(benchmark::State &state, const std::string &isa, int threads)
 {
     train(state, Network(isa, threads), training_images().view());
 }
 
-void evaluate(benchmark::State &state, const char *isa, int threads)
+void evaluate(benchmark::State &state, const std::string &isa, int threads)
 {
     const Network network(isa, threads);
     const mnist_fast_images images = test_images().view();
@@ -75,7 +75,7 @@ void evaluate(benchmark::State &state, const char *isa, int threads)
 }
 
 /* A single image, each time the next one. */
-void predict(benchmark::State &state, const char *isa, int threads)
+void predict(benchmark::State &state, const std::string &isa, int threads)
 {
     const Network network(isa, threads);
     size_t next = 0;
@@ -89,13 +89,13 @@ void predict(benchmark::State &state, const char *isa, int threads)
 }
 
 void add(const std::string &what, const mf_kernels *isa, int threads,
-         void (*function)(benchmark::State &, const char *, int), benchmark::TimeUnit unit)
+         void (*function)(benchmark::State &, const std::string &, int), benchmark::TimeUnit unit)
 {
-    const std::string name = what + "/" + isa->name + "/threads:" + std::to_string(threads);
+    const std::string name = what + "/" + title_of(isa) + "/threads:" + std::to_string(threads);
     benchmark::RegisterBenchmark(name.c_str(),
                                  [=](benchmark::State &state) {
                                      if (isa->supported())
-                                         function(state, isa->name, threads);
+                                         function(state, title_of(isa), threads);
                                      else
                                          state.SkipWithError("skipped: this CPU has no such instructions");
                                  })
@@ -108,15 +108,16 @@ void add(const std::string &what, const mf_kernels *isa, int threads,
 
 int main(int argc, char **argv)
 {
-    for (const mf_kernels *const *isa = mf_isas; *isa; isa++) {
-        if (!std::strcmp((*isa)->name, "scalar"))
-            continue; /* an epoch of it would take minutes */
-        for (int threads = 1; threads <= 2; threads++) {
-            add("train_steps:10", *isa, threads, steps, benchmark::kMillisecond);
-            add("train_epoch", *isa, threads, epoch, benchmark::kMillisecond);
-            add("evaluate:10000", *isa, threads, evaluate, benchmark::kMillisecond);
-            add("predict:1", *isa, threads, predict, benchmark::kMicrosecond);
+    for (const mf_precision precision : {MF_FP32, MF_BF16})
+        for (const mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++) {
+            if (!std::strcmp((*isa)->name, "scalar"))
+                continue; /* an epoch of it would take minutes */
+            for (int threads = 1; threads <= 2; threads++) {
+                add("train_steps:10", *isa, threads, steps, benchmark::kMillisecond);
+                add("train_epoch", *isa, threads, epoch, benchmark::kMillisecond);
+                add("evaluate:10000", *isa, threads, evaluate, benchmark::kMillisecond);
+                add("predict:1", *isa, threads, predict, benchmark::kMicrosecond);
+            }
         }
-    }
     return run_benchmarks(argc, argv);
 }

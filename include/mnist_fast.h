@@ -19,6 +19,14 @@
  * zero, and a smaller one, whose missing members are taken as zero; a member added later means "as before" when it is
  * zero. The other structures are frozen. Enumerations may get new members at the end.
  *
+ * AMX. Where a network of MNIST_FAST_BF16 is created, and where "amx" is asked for by name, the library asks Linux for
+ * the permission to use its tiles (arch_prctl, ARCH_REQ_XCOMP_PERM); it then counts for the process and all its
+ * threads. Signal frames grow by the 8 KB of the tiles: a thread that handles signals on a stack of its own
+ * (sigaltstack) needs one of at least getauxval(AT_MINSIGSTKSZ) bytes, and the kernel refuses the permission while a
+ * smaller one is in use; networks then compute by other instructions, with the same results. The tiles are configured
+ * and released within each computation. As the calling convention has it, they are not preserved over a call of the
+ * library.
+ *
  * Memory. Buffers that the caller passes need no alignment, and are not kept after the call.
  * SPDX-License-Identifier: MIT */
 #ifndef MNIST_FAST_H
@@ -75,11 +83,25 @@ MNIST_FAST_API const char *mnist_fast_version(void);
 
 /* ---- The machine ---- */
 
-/* The instruction sets built in, best first: "avx512", "avx2", "neon", "scalar". NULL: index is past the last. */
+/* The instruction sets built in that compute in both precisions, best first: "avx512", "avx2", "neon", "scalar". NULL:
+ * index is past the last. "amx" is not among them: it computes in bf16 alone. */
 MNIST_FAST_API const char *mnist_fast_isa_name(int index);
 
 /* Whether this CPU and its operating system can run it: 1 or 0. 0 for an unknown name and for NULL. */
 MNIST_FAST_API int mnist_fast_isa_runnable(const char *name);
+
+/* Of the products of training, evaluation and prediction. Either way one seed gives one model; weights and moments are
+ * kept in single precision. A network has one precision for its whole life, and its files say which. */
+typedef enum mnist_fast_precision {
+    MNIST_FAST_FP32,
+    MNIST_FAST_BF16 /* operands of 8 significant bits, sums in single precision: see docs/reproducibility.md */
+} mnist_fast_precision;
+
+/* What is in the way where it is not runnable, such as "this CPU does not have it": static text. NULL: nothing. */
+MNIST_FAST_API const char *mnist_fast_isa_problem(const char *name);
+
+/* The instruction set that computes in that precision where none is named. Never NULL. */
+MNIST_FAST_API const char *mnist_fast_isa_choice(mnist_fast_precision precision);
 
 typedef struct mnist_fast_cpu {
     size_t size;
@@ -112,7 +134,7 @@ MNIST_FAST_API mnist_fast_status mnist_fast_check_runtime(const mnist_fast_runti
 
 /* What mnist_fast_selftest found of one instruction set on one processor. */
 typedef struct mnist_fast_selftest_result {
-    const char *isa;
+    const char *isa;     /* its name, and " bf16" for its kernels of that precision; valid until the callback returns */
     int processor;       /* its number; -1: a team of threads, wherever they run */
     const char *problem; /* one line, valid until the callback returns; NULL: none */
 } mnist_fast_selftest_result;
@@ -176,6 +198,7 @@ typedef struct mnist_fast_config {
     mnist_fast_schedule schedule;      /* of the learning rate; MNIST_FAST_CONSTANT */
     int schedule_epochs;               /* after which a cosine ends; read by it alone, and then >= 1; 0 */
     int warmup_steps;                  /* over which the learning rate first rises in a straight line; >= 0; 0 */
+    mnist_fast_precision precision;    /* MNIST_FAST_FP32 */
 } mnist_fast_config;
 
 /* Fills *config, of which the caller knows `size` bytes: mnist_fast_default_config(&config, sizeof config). */
@@ -194,9 +217,10 @@ MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 /* The configuration, of which the caller knows `size` bytes. */
 MNIST_FAST_API void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size);
 
-/* Changes what the next training does; the hidden layers must stay. Where a value that decides the batches changes
- * (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again. Where one changes
- * that decides what is validated (validation fraction, seed), or patience becomes 0, the best epoch is forgotten. */
+/* Changes what the next training does; the hidden layers and the precision must stay. Where a value that decides the
+ * batches changes (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again.
+ * Where one changes that decides what is validated (validation fraction, seed), or patience becomes 0, the best epoch
+ * is forgotten. */
 MNIST_FAST_API mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config,
                                                        mnist_fast_error *error);
 

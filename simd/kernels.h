@@ -16,6 +16,15 @@
  * zero, which the epilogues therefore set. Elementwise work uses only correctly rounded operations in the order that
  * scalar.c gives. flush(x) is x, or +0 where |x| < FLT_MIN: no gradient and no moment is ever denormal.
  *
+ * bf16. There is a second table for that precision, with the same slots. What enters a product has 8 significant bits:
+ * round(x), which scalar.c defines; weights are updated in fp32, and their rounded copy is what the products read. The
+ * sum of an element runs over blocks of 32 consecutive terms, ascending, the last one filled up with zeros. In a block
+ * the terms with an even number are one chain that starts from +0, those with an odd number are another, and
+ *     sum = sum + (even + odd).
+ * That is what the AMX instruction TDPBF16PS computes. Zeros may be skipped within a chain; the borders of the blocks
+ * stay. Around the product everything is fp32. The numbers are stored as floats, already widened, in the same panels;
+ * kernels with `tiled` keep two forms of 16 bits in that memory (simd/amx.c).
+ *
  * Row ranges are [begin, end). Kernels own no memory, take no locks and never fail. */
 #ifndef MF_KERNELS_H
 #define MF_KERNELS_H
@@ -29,8 +38,15 @@ enum {
     MF_INPUTS = 784,     /* pixels of an image: inputs of the network */
     MF_CLASSES = 10,     /* its outputs */
     MF_INDEX_AHEAD = 16, /* entries that may be read, and their rows prefetched, after the last nonzero */
-    MF_MR_MAX = 8        /* the largest MR of any instruction set */
+    MF_MR_MAX = 8,       /* the largest MR of any instruction set */
+    MF_BLOCK = 32        /* terms of a block of a sum in bf16 */
 };
+
+/* Smaller numbers are 0 in bf16: so every product and every partial sum is a multiple of 2^-124, none is denormal, and
+ * hardware that flushes denormal results computes the same. */
+#define MF_BF16_LEAST 0x1p-55f
+
+enum mf_precision { MF_FP32, MF_BF16 };
 
 static inline int mf_ceil_div(int a, int b) /* a >= 0, b > 0 */
 {
@@ -41,6 +57,12 @@ static inline int mf_ceil_div(int a, int b) /* a >= 0, b > 0 */
 static inline int mf_part_begin(int count, int part, int parts)
 {
     return (int)((long long)count * part / parts);
+}
+
+/* The chains of a sum of so many terms: in bf16 the even and the odd one of each block. */
+static inline int mf_chains(enum mf_precision precision, int depth)
+{
+    return precision == MF_BF16 ? 2 * mf_ceil_div(depth, MF_BLOCK) : 1;
 }
 
 struct mf_matrix {
@@ -68,19 +90,21 @@ static inline size_t mf_stride(int rows)
 }
 
 /* Zero skipping. Both structures hold, for each tile of output rows, the terms of the sum that are not zero in every
- * row of the tile, ascending. depth is the length of the whole sum, rows what a call may have of output rows, and tiles
- * is mf_ceil_div(rows, MR). They are filled and read by the kernels of one instruction set; the memory is the caller's.
- */
+ * row of the tile: chain after chain, ascending in each. depth is the length of the whole sum, rows what a call may
+ * have of output rows, tiles is mf_ceil_div(rows, MR), and chains mf_chains(precision, depth). They are filled and read
+ * by the kernels of one table; the memory is the caller's. */
 
 /* For the pixels: the terms with their values. */
 struct mf_packed_nonzeros {
     int depth, rows;
-    int *count;      /* of each tile */
+    int *count;      /* tiles * chains: terms of each chain */
     int32_t *offset; /* tiles * depth + MF_INDEX_AHEAD: 16 * term, where a row of the right operand begins */
-    float *value;    /* tiles * MR * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side */
+    float *value;    /* tiles * MR * depth + MF_PANEL: the scaled pixels, the rows of a tile side by side; in bf16 not
+                        scaled */
 };
 
-/* For the columns of a matrix: the terms alone. */
+/* For the columns of a matrix: the terms alone. In fp32 only: in bf16 chains are short, and their ends take most of what
+ * skipping a fifth of the terms would win (docs/performance.md). */
 struct mf_nonzero_index {
     int depth, rows;
     int *count; /* of each tile */
@@ -88,19 +112,22 @@ struct mf_nonzero_index {
         *packed_offset; /* tiles * depth + MF_INDEX_AHEAD: (offset of the column in the matrix) << 32 | 16 * term */
 };
 
-/* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0. */
+/* y = x · w + bias, then max(0, ·) when relu. The chain starts from the bias; a result of -0 becomes +0.
+ * bf16: y = fma(x · w, scale, bias), then with relu round(max(0, ·)); without it, y is floats in panels. */
 struct mf_forward {
     struct mf_matrix x;                      /* (samples, in); not read by forward_sparse */
     const struct mf_nonzero_index *index;    /* of the columns of x; NULL: all terms */
     const struct mf_packed_nonzeros *packed; /* the pixels of the samples; read by forward_sparse alone */
-    struct mf_matrix w;                      /* (in, out) */
+    struct mf_matrix w;                      /* (in, out); bf16: their rounded copy */
+    float scale;                             /* bf16: of the product */
     const float *bias;                       /* column j at bias[(j / 16) * w.stride + j % 16] */
     struct mf_matrix y;                      /* (samples, out) */
     int in, panels;                          /* panels of the output: ceil(out / 16) */
     bool relu;
 };
 
-/* dx = flush(dz · wᵀ) where h > 0, else 0. h is the output of the ReLU whose input gradient this is. */
+/* dx = flush(dz · wᵀ) where h > 0, else 0. h is the output of the ReLU whose input gradient this is.
+ * bf16: round in place of flush. */
 struct mf_input_gradient {
     struct mf_matrix dz;                  /* (samples, out) */
     const struct mf_nonzero_index *index; /* of its columns; NULL: all terms */
@@ -120,18 +147,23 @@ struct mf_adam {
     float beta1, gain1, beta2, gain2, rate, root, epsilon, keep;
 };
 
-/* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v. */
+/* g = flush(xᵀ · dz), and at once the Adam step of w with its moments m and v.
+ * bf16: g = flush((xᵀ · dz) * scale), and round(w) is written to copy. The gradient of a bias is one chain as in fp32,
+ * not scaled, and has no copy. */
 struct mf_weight_update {
     struct mf_matrix x;                      /* (samples, in); not read by weight_update_sparse */
     const struct mf_packed_nonzeros *packed; /* these pixels of all samples; read by weight_update_sparse alone */
     struct mf_matrix dz;                     /* (samples, out) */
     int samples;
     struct mf_matrix w, m, v; /* (in, out), one stride */
+    struct mf_matrix copy;    /* bf16: the same shape and stride */
+    float scale;              /* bf16: of the product */
     struct mf_adam adam;
 };
 
 /* For each sample: p = softmax(logits) with the largest logit taken away first, loss = log(sum) - (logit of the
- * label, less the largest), gradient = flush((p - onehot(label)) * scale), digit = the first largest class. */
+ * label, less the largest), gradient = flush((p - onehot(label)) * scale), digit = the first largest class.
+ * bf16: round in place of flush. */
 struct mf_softmax {
     struct mf_matrix logits;      /* (samples, 10), one panel; columns 10 to 15 are not read */
     const uint8_t *labels;        /* one a sample; NULL: no loss, no gradient */
@@ -143,11 +175,15 @@ struct mf_softmax {
 };
 
 struct mf_kernels {
-    const char *name;        /* "scalar", "avx2", "avx512", "neon" */
-    bool (*supported)(void); /* by this CPU and its operating system */
-    int mr, nr_panels;       /* MR, and NR / 16: the partition of the work follows them */
+    const char *name; /* "scalar", "avx2", "avx512", "neon", "amx" */
+    enum mf_precision precision;
+    bool tiled;              /* bf16 in tiles of 32 x 32: samples and rows of weights come in whole ones, wt is in copy,
+                                zeros are not skipped (no lists), and transpose is NULL */
+    bool (*supported)(void); /* by this CPU and its operating system, of which AMX asks permission for the process */
+    const char *(*problem)(void); /* what is in the way where it is not supported; NULL: the CPU */
+    int mr, nr_panels;            /* MR, and NR / 16: the partition of the work follows them */
 
-    /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. */
+    /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. bf16: x = pixels. */
     void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);
 
     /* The pixels with ink in any sample of a tile, for samples [begin, end), at most packed->rows. */
@@ -156,7 +192,8 @@ struct mf_kernels {
      * Up to 16 bytes after the last pixel of the last sample may be read. */
     void (*pack_pixels)(const uint8_t *pixels, int samples, int begin, int end, struct mf_packed_nonzeros *packed);
 
-    /* The columns of x in which any sample of a tile is not zero, for samples [begin, end), at most index->rows.
+    /* fp32, else NULL: the columns of x in which any sample of a tile is not zero, for samples [begin, end), at most
+     * index->rows.
      * x has less than 2^32 elements. */
     void (*index_columns)(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index);
 
@@ -174,12 +211,25 @@ struct mf_kernels {
 
     void (*softmax)(const struct mf_softmax *op, int begin, int end); /* samples */
     void (*transpose)(const float *block, float *transposed);         /* 16 x 16, both row-major and aligned */
+    /* bf16: copy = round(w) for the first `rows` rows of panels [0, panels). fp32: NULL. */
+    void (*round)(struct mf_matrix w, int rows, int panels, struct mf_matrix copy);
 };
 
-/* The instruction sets built in, best first, NULL last; scalar is always there. */
-extern const struct mf_kernels *const mf_isas[];
+/* Rows of samples and of weights that belong together. */
+static inline int mf_unit(const struct mf_kernels *kernels)
+{
+    return kernels->tiled ? MF_BLOCK : MF_PANEL;
+}
+
+/* The instruction sets built in, best first, NULL last; scalar is always there. One list for each precision. */
+extern const struct mf_kernels *const mf_isas[], *const mf_isas_bf16[];
+
+static inline const struct mf_kernels *const *mf_isas_of(enum mf_precision precision)
+{
+    return precision == MF_BF16 ? mf_isas_bf16 : mf_isas;
+}
 
 /* The one named, or with NULL the best that this CPU runs. NULL when it is unknown or not supported. */
-const struct mf_kernels *mf_kernels_choose(const char *name);
+const struct mf_kernels *mf_kernels_choose(const char *name, enum mf_precision precision);
 
 #endif

@@ -12,50 +12,161 @@ static float flush(float x)
     return fabsf(x) < FLT_MIN ? 0.0f : x;
 }
 
+/* To bf16: 8 significant bits, to nearest, ties to even; 0 where it would be tiny. A NaN stays one. */
+static float round_bf16(float x)
+{
+    if (fabsf(x) < MF_BF16_LEAST)
+        return 0.0f;
+    if (isnan(x))
+        return x;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t rest = bits & 0xffff, half = 0x8000;
+    bits -= rest;
+    if (rest > half || (rest == half && bits & 0x10000))
+        bits += 0x10000; /* may carry into the exponent, as it should */
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* What becomes of a gradient before it is stored. */
+static float settle(enum mf_precision precision, float x)
+{
+    return precision == MF_BF16 ? round_bf16(x) : flush(x);
+}
+
 static bool mf_supported_scalar(void)
 {
     return true;
 }
 
-static void mf_scale_scalar(const uint8_t *pixels, int begin, int end, struct mf_matrix x)
+static void scale(enum mf_precision precision, const uint8_t *pixels, int begin, int end, struct mf_matrix x)
 {
     for (int i = begin; i < end; i++)
-        for (int k = 0; k < MF_INPUTS; k++)
-            *mf_at(x, i, k) = (float)pixels[(size_t)i * MF_INPUTS + k] / 255.0f;
+        for (int k = 0; k < MF_INPUTS; k++) {
+            const float pixel = pixels[(size_t)i * MF_INPUTS + k];
+            *mf_at(x, i, k) = precision == MF_BF16 ? pixel : pixel / 255.0f;
+        }
 }
 
-/* Tiles are one row tall here: the non-zero elements of a row. */
-static void pack_row(const uint8_t *pixels, size_t step, int tile, struct mf_packed_nonzeros *packed)
+/* ---- The sum of a product ---- */
+
+/* The terms of a chain: first, first + step, ... below last. */
+struct chain {
+    int first, last, step;
+};
+
+static struct chain chain_of(enum mf_precision precision, int depth, int number)
+{
+    if (precision == MF_FP32)
+        return (struct chain){0, depth, 1};
+    const int block = number / 2 * MF_BLOCK;
+    return (struct chain){block + number % 2, block + MF_BLOCK < depth ? block + MF_BLOCK : depth, 2};
+}
+
+struct sum {
+    enum mf_precision precision;
+    float total;
+    float even, odd; /* bf16: of the block that is under way */
+    int block;
+};
+
+static void end_block(struct sum *sum)
+{
+    sum->total = sum->total + (sum->even + sum->odd);
+    sum->even = sum->odd = 0.0f;
+}
+
+/* Term k, a * b. Terms come block by block, and ascending in each chain. */
+static void add_term(struct sum *sum, int k, float a, float b)
+{
+    if (sum->precision == MF_FP32) {
+        sum->total = fmaf(a, b, sum->total);
+        return;
+    }
+    if (k / MF_BLOCK != sum->block)
+        end_block(sum);
+    sum->block = k / MF_BLOCK;
+    float *const chain = k % 2 ? &sum->odd : &sum->even;
+    *chain = fmaf(a, b, *chain);
+}
+
+static float end_sum(struct sum *sum)
+{
+    if (sum->precision == MF_BF16)
+        end_block(sum);
+    return sum->total;
+}
+
+/* start + row i of a · column j of b: all terms, or those of tile number `tile` of the index. */
+static float product(enum mf_precision precision, float start, struct mf_matrix a, struct mf_matrix b, int depth,
+                     const struct mf_nonzero_index *index, int tile, int i, int j)
+{
+    struct sum sum = {.precision = precision, .total = start};
+    const int terms = index ? index->count[tile] : depth;
+    for (int n = 0; n < terms; n++) {
+        const int k = index ? (int)(uint32_t)index->packed_offset[(size_t)tile * index->depth + n] / MF_PANEL : n;
+        add_term(&sum, k, *mf_at(a, i, k), *mf_at(b, k, j));
+    }
+    return end_sum(&sum);
+}
+
+static float product_packed(enum mf_precision precision, float start, const struct mf_packed_nonzeros *packed, int tile,
+                            const float *b)
+{
+    struct sum sum = {.precision = precision, .total = start};
+    const size_t first = (size_t)tile * packed->depth;
+    const int chains = mf_chains(precision, packed->depth);
+    int terms = 0;
+    for (int c = 0; c < chains; c++)
+        terms += packed->count[tile * chains + c];
+    for (int n = 0; n < terms; n++) {
+        const int offset = packed->offset[first + n];
+        add_term(&sum, offset / MF_PANEL, packed->value[first + n], b[offset]);
+    }
+    return end_sum(&sum);
+}
+
+/* ---- Lists of what is not zero. Tiles are one row tall here ---- */
+
+static void pack_row(enum mf_precision precision, const uint8_t *pixels, size_t step, int tile,
+                     struct mf_packed_nonzeros *packed)
 {
     const size_t first = (size_t)tile * packed->depth;
+    const int chains = mf_chains(precision, packed->depth);
     int n = 0;
-    for (int k = 0; k < packed->depth; k++) {
-        const uint8_t pixel = pixels[k * step];
-        if (pixel) {
-            packed->offset[first + n] = k * MF_PANEL;
-            packed->value[first + n] = (float)pixel / 255.0f;
-            n++;
+    for (int c = 0; c < chains; c++) {
+        const struct chain chain = chain_of(precision, packed->depth, c);
+        const int before = n;
+        for (int k = chain.first; k < chain.last; k += chain.step) {
+            const float pixel = pixels[k * step];
+            if (pixel != 0.0f) {
+                packed->offset[first + n] = k * MF_PANEL;
+                packed->value[first + n] = precision == MF_BF16 ? pixel : pixel / 255.0f;
+                n++;
+            }
         }
+        packed->count[tile * chains + c] = n - before;
     }
-    packed->count[tile] = n;
 }
 
-static void mf_pack_samples_scalar(const uint8_t *pixels, int begin, int end, struct mf_packed_nonzeros *packed)
+static void pack_samples(enum mf_precision precision, const uint8_t *pixels, int begin, int end,
+                         struct mf_packed_nonzeros *packed)
 {
     for (int i = begin; i < end; i++)
-        pack_row(pixels + (size_t)i * MF_INPUTS, 1, i - begin, packed);
+        pack_row(precision, pixels + (size_t)i * MF_INPUTS, 1, i - begin, packed);
 }
 
-static void mf_pack_pixels_scalar(const uint8_t *pixels, int samples, int begin, int end,
-                                  struct mf_packed_nonzeros *packed)
+static void pack_pixels(enum mf_precision precision, const uint8_t *pixels, int samples, int begin, int end,
+                        struct mf_packed_nonzeros *packed)
 {
     assert(samples == packed->depth);
     (void)samples;
     for (int k = begin; k < end; k++)
-        pack_row(pixels + k, MF_INPUTS, k - begin, packed);
+        pack_row(precision, pixels + k, MF_INPUTS, k - begin, packed);
 }
 
-static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
+static void index_columns(struct mf_matrix x, int columns, int begin, int end, struct mf_nonzero_index *index)
 {
     for (int i = begin; i < end; i++) {
         const int tile = i - begin;
@@ -68,59 +179,34 @@ static void mf_index_columns_scalar(struct mf_matrix x, int columns, int begin, 
     }
 }
 
-/* sum + row i of a · column j of b: all terms, or those of tile number `tile` of the index. */
-static float chain(float sum, struct mf_matrix a, struct mf_matrix b, int depth, const struct mf_nonzero_index *index,
-                   int tile, int i, int j)
-{
-    const int terms = index ? index->count[tile] : depth;
-    for (int n = 0; n < terms; n++) {
-        const int k = index ? (int)(uint32_t)index->packed_offset[(size_t)tile * index->depth + n] / MF_PANEL : n;
-        sum = fmaf(*mf_at(a, i, k), *mf_at(b, k, j), sum);
-    }
-    return sum;
-}
+/* ---- The products ---- */
 
-static float chain_packed(float sum, const struct mf_packed_nonzeros *packed, int tile, const float *b)
-{
-    const size_t first = (size_t)tile * packed->depth;
-    for (int n = 0; n < packed->count[tile]; n++)
-        sum = fmaf(packed->value[first + n], b[packed->offset[first + n]], sum);
-    return sum;
-}
-
-static void forward(const struct mf_forward *op, int begin, int end, bool sparse)
+static void forward(enum mf_precision precision, const struct mf_forward *op, int begin, int end, bool sparse)
 {
     for (int i = begin; i < end; i++)
         for (int j = 0; j < op->panels * MF_PANEL; j++) {
-            float z = op->bias[(size_t)(j / MF_PANEL) * op->w.stride + j % MF_PANEL];
-            if (sparse)
-                z = chain_packed(z, op->packed, i - begin, mf_at(op->w, 0, j));
-            else
-                z = chain(z, op->x, op->w, op->in, op->index, i - begin, i, j);
+            const float bias = op->bias[(size_t)(j / MF_PANEL) * op->w.stride + j % MF_PANEL];
+            const float start = precision == MF_BF16 ? 0.0f : bias;
+            float z = sparse ? product_packed(precision, start, op->packed, i - begin, mf_at(op->w, 0, j))
+                             : product(precision, start, op->x, op->w, op->in, op->index, i - begin, i, j);
+            if (precision == MF_BF16)
+                z = fmaf(z, op->scale, bias);
             z = z + 0.0f; /* a chain without its zero terms may end in -0 where the whole one ends in +0 */
-            *mf_at(op->y, i, j) = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
+            z = op->relu && 0.0f > z ? 0.0f : z; /* a NaN stays one, so that the loss shows it */
+            *mf_at(op->y, i, j) = precision == MF_BF16 && op->relu ? round_bf16(z) : z;
         }
 }
 
-static void mf_forward_scalar(const struct mf_forward *op, int begin, int end)
-{
-    forward(op, begin, end, false);
-}
-
-static void mf_forward_sparse_scalar(const struct mf_forward *op, int begin, int end)
-{
-    forward(op, begin, end, true);
-}
-
-static void mf_input_gradient_scalar(const struct mf_input_gradient *op, int begin, int end)
+static void input_gradient(enum mf_precision precision, const struct mf_input_gradient *op, int begin, int end)
 {
     for (int i = begin; i < end; i++)
         for (int j = 0; j < op->panels * MF_PANEL; j++) {
-            const float sum = chain(0.0f, op->dz, op->wt, op->out, op->index, i - begin, i, j);
-            *mf_at(op->dx, i, j) = *mf_at(op->h, i, j) > 0.0f ? flush(sum) : 0.0f;
+            const float sum = product(precision, 0.0f, op->dz, op->wt, op->out, op->index, i - begin, i, j);
+            *mf_at(op->dx, i, j) = *mf_at(op->h, i, j) > 0.0f ? settle(precision, sum) : 0.0f;
         }
 }
 
+/* Returns whether w, m and v are finite. */
 static bool adam(const struct mf_weight_update *op, int row, int column, float sum)
 {
     const struct mf_adam *c = &op->adam;
@@ -132,30 +218,30 @@ static bool adam(const struct mf_weight_update *op, int row, int column, float s
     return isfinite(*w) && isfinite(*m) && isfinite(*v);
 }
 
-static bool mf_weight_update_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool weight_update(enum mf_precision precision, const struct mf_weight_update *op, int begin, int end, int first,
+                          int last, bool sparse)
 {
     bool finite = true;
     for (int k = begin; k < end; k++)
         for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
-            float sum = 0.0f;
-            for (int i = 0; i < op->samples; i++)
-                sum = fmaf(*mf_at(op->x, i, k), *mf_at(op->dz, i, j), sum);
-            finite &= adam(op, k, j, sum);
+            struct sum dense = {.precision = precision};
+            for (int i = 0; !sparse && i < op->samples; i++)
+                add_term(&dense, i, *mf_at(op->x, i, k), *mf_at(op->dz, i, j));
+            const float sum =
+                sparse ? product_packed(precision, 0.0f, op->packed, k - begin, mf_at(op->dz, 0, j)) : end_sum(&dense);
+            finite &= adam(op, k, j, precision == MF_BF16 ? sum * op->scale : sum);
+            if (precision == MF_BF16) {
+                const float copy = round_bf16(*mf_at(op->w, k, j));
+                *mf_at(op->copy, k, j) = copy;
+                finite &= isfinite(copy) != 0; /* a finite w may be too large for it */
+            }
         }
     return finite;
 }
 
-static bool mf_weight_update_sparse_scalar(const struct mf_weight_update *op, int begin, int end, int first, int last)
+static bool bias_update(enum mf_precision precision, const struct mf_weight_update *op, int row, int first, int last)
 {
-    bool finite = true;
-    for (int k = begin; k < end; k++)
-        for (int j = first * MF_PANEL; j < last * MF_PANEL; j++)
-            finite &= adam(op, k, j, chain_packed(0.0f, op->packed, k - begin, mf_at(op->dz, 0, j)));
-    return finite;
-}
-
-static bool mf_bias_update_scalar(const struct mf_weight_update *op, int row, int first, int last)
-{
+    (void)precision; /* one chain in both */
     bool finite = true;
     for (int j = first * MF_PANEL; j < last * MF_PANEL; j++) {
         float sum = 0.0f;
@@ -214,7 +300,7 @@ static float log_(float x)
     return p + (x - x); /* NaN for a NaN and for infinity, whose bits mean nothing above */
 }
 
-static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
+static void softmax(enum mf_precision precision, const struct mf_softmax *op, int begin, int end)
 {
     for (int i = begin; i < end; i++) {
         const float *logit = mf_at(op->logits, i, 0);
@@ -235,7 +321,7 @@ static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
                 *mf_at(op->probability, i, c) = p;
             if (op->labels && op->gradient.data) {
                 const float target = c == op->labels[i] ? 1.0f : 0.0f;
-                *mf_at(op->gradient, i, c) = flush((p - target) * op->scale);
+                *mf_at(op->gradient, i, c) = settle(precision, (p - target) * op->scale);
             }
         }
         if (op->labels && op->loss)
@@ -243,28 +329,31 @@ static void mf_softmax_scalar(const struct mf_softmax *op, int begin, int end)
     }
 }
 
-static void mf_transpose_scalar(const float *block, float *transposed)
+static void transpose_block(const float *block, float *transposed)
 {
     for (int i = 0; i < MF_PANEL; i++)
         for (int j = 0; j < MF_PANEL; j++)
             transposed[j * MF_PANEL + i] = block[i * MF_PANEL + j];
 }
 
-const struct mf_kernels mf_kernels_scalar = {
-    .name = "scalar",
-    .supported = mf_supported_scalar,
-    .mr = 1,
-    .nr_panels = 1,
-    .scale = mf_scale_scalar,
-    .pack_samples = mf_pack_samples_scalar,
-    .pack_pixels = mf_pack_pixels_scalar,
-    .index_columns = mf_index_columns_scalar,
-    .forward = mf_forward_scalar,
-    .forward_sparse = mf_forward_sparse_scalar,
-    .input_gradient = mf_input_gradient_scalar,
-    .weight_update = mf_weight_update_scalar,
-    .weight_update_sparse = mf_weight_update_sparse_scalar,
-    .bias_update = mf_bias_update_scalar,
-    .softmax = mf_softmax_scalar,
-    .transpose = mf_transpose_scalar,
-};
+static void round_matrix(struct mf_matrix w, int rows, int panels, struct mf_matrix copy)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < panels * MF_PANEL; j++)
+            *mf_at(copy, i, j) = round_bf16(*mf_at(w, i, j));
+}
+
+#define SUPPORTED mf_supported_scalar
+#define NAME_TEXT "scalar"
+#define MR 1
+#define NR_PANELS 1
+
+#define PRECISION MF_FP32
+#define NAME(operation) mf_##operation##_scalar
+#include "kernels_table.h"
+#undef PRECISION
+#undef NAME
+
+#define PRECISION MF_BF16
+#define NAME(operation) mf_##operation##_bf16_scalar
+#include "kernels_table.h"

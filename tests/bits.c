@@ -1,5 +1,8 @@
 /* bits CASE ISA THREADS sparse|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
- * the checksum of its weights. */
+ * the checksum of its weights. ISA is a name such as avx2, with -bf16 after it for that precision; emulated-bf16 is AMX
+ * on emulated tiles. */
+#include "amx_emulated.h"
+#include "base/error.h"
 #include "engine/network.h"
 
 #include <stdio.h>
@@ -28,6 +31,23 @@ static const struct bits_case *find(const char *name)
     return NULL;
 }
 
+/* As mnist_fast_create, for what the library has no name for. */
+static mnist_fast_status create_emulated(const mnist_fast_config *config, int threads, mnist_fast **network,
+                                         mnist_fast_error *error)
+{
+#ifdef __x86_64__
+    const struct mf_runtime runtime = {.kernels = &mf_kernels_emulated_amx, .threads = threads, .cpu = mf_cpu_read()};
+    if (runtime.kernels->supported()) {
+        const mnist_fast_status status = mf_network_create(config, &runtime, network, error);
+        if (!status)
+            mf_network_initialise(*network);
+        return status;
+    }
+#endif
+    (void)config, (void)threads, (void)network;
+    return mf_fail(error, MNIST_FAST_NO_ISA, "instruction set: emulated tiles need AVX2");
+}
+
 int main(int argc, char **argv)
 {
     const struct bits_case *c = argc == 7 ? find(argv[1]) : NULL;
@@ -35,11 +55,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bits CASE ISA THREADS sparse|dense DATA MODEL\n");
         return 2;
     }
+    const char *suffix = strstr(argv[2], "-bf16");
+    char isa[32];
+    snprintf(isa, sizeof isa, "%.*s", (int)(suffix ? suffix - argv[2] : 31), argv[2]);
     mnist_fast_runtime runtime = MNIST_FAST_RUNTIME_INIT;
-    runtime.isa = argv[2];
+    runtime.isa = isa;
     runtime.threads = atoi(argv[3]);
     mnist_fast_config config;
     mnist_fast_default_config(&config, sizeof config);
+    config.precision = suffix ? MNIST_FAST_BF16 : MNIST_FAST_FP32;
     if (c->batch)
         config.batch_size = c->batch;
     if (c->hidden_count) {
@@ -53,7 +77,8 @@ int main(int argc, char **argv)
     mnist_fast_error error;
     int code = 1;
     if (mnist_fast_load_images(argv[5], MNIST_FAST_TRAIN, 1, &images, &error) ||
-        mnist_fast_create(&config, &runtime, &network, &error))
+        (strcmp(isa, "emulated") ? mnist_fast_create(&config, &runtime, &network, &error)
+                                 : create_emulated(&config, runtime.threads, &network, &error)))
         goto done;
     if (images.count < c->images) {
         snprintf(error.text, sizeof error.text, "%s: expected at least %zu images, found %zu", argv[5], c->images,
@@ -65,7 +90,8 @@ int main(int argc, char **argv)
     const mnist_fast_images first = {.pixels = images.pixels, .labels = images.labels, .count = c->images};
     if (mnist_fast_train(network, &first, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
         goto done;
-    printf("%s %d %08x\n", mnist_fast_isa(network), mnist_fast_threads(network), mnist_fast_weights_crc32(network));
+    printf("%s%s %d %08x\n", strcmp(isa, "emulated") ? mnist_fast_isa(network) : isa, suffix ? suffix : "",
+           mnist_fast_threads(network), mnist_fast_weights_crc32(network));
     code = 0;
 done:
     if (code)

@@ -1,13 +1,26 @@
 #include "kernel_cases.h"
 
-struct row_case row_case[SUPPORT_ISAS_MAX * (2 * MF_MR_MAX + 1)];
+struct row_case row_case[2 * SUPPORT_ISAS_MAX * (2 * MF_MR_MAX + 1)];
 int row_cases;
+const struct mf_kernels *kernel_table[2 * SUPPORT_ISAS_MAX];
+int kernel_tables;
+const char *const precision_name[] = {[MF_FP32] = "", [MF_BF16] = " in bf16"};
 
 void find_row_cases(void)
 {
-    for (int i = 0; i < support_isa_count; i++)
-        for (int rows = 1; rows <= 2 * support_isas[i]->mr + 1; rows++)
-            row_case[row_cases++] = (struct row_case){support_isas[i], rows};
+    for (enum mf_precision precision = MF_FP32; precision <= MF_BF16; precision++)
+        for (const struct mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++) {
+            if ((*isa)->tiled || !(*isa)->supported())
+                continue;
+            kernel_table[kernel_tables++] = *isa;
+            for (int rows = 1; rows <= 2 * (*isa)->mr + 1; rows++)
+                row_case[row_cases++] = (struct row_case){*isa, rows};
+        }
+}
+
+const struct mf_kernels *definition_of(const struct mf_kernels *isa)
+{
+    return mf_kernels_choose("scalar", isa->precision);
 }
 
 const int depths[DEPTHS] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,  21, 22,
@@ -42,13 +55,25 @@ const struct mf_kernels *const *only(const struct mf_kernels *isa)
     return list;
 }
 
-const struct mf_kernels *const *vector_isas(void)
+const struct mf_kernels *const *all_tables(enum mf_precision precision)
 {
-    static const struct mf_kernels *list[SUPPORT_ISAS_MAX];
+    static const struct mf_kernels *list[SUPPORT_ISAS_MAX + 1];
     int n = 0;
-    for (int i = 0; i < support_isa_count; i++)
-        if (support_isas[i] != support_scalar)
-            list[n++] = support_isas[i];
+    for (int i = 0; i < kernel_tables; i++)
+        if (kernel_table[i]->precision == precision)
+            list[n++] = kernel_table[i];
+    list[n] = NULL;
+    return list;
+}
+
+const struct mf_kernels *const *vector_tables(enum mf_precision precision)
+{
+    static const struct mf_kernels *list[SUPPORT_ISAS_MAX + 1];
+    int n = 0;
+    for (const struct mf_kernels *const *isa = all_tables(precision); *isa; isa++)
+        if (*isa != definition_of(*isa))
+            list[n++] = *isa;
+    list[n] = NULL;
     return list;
 }
 
@@ -83,10 +108,10 @@ uint8_t *pixels_new(int samples, enum ink ink, size_t reserve, struct random *ra
     return pixels;
 }
 
-struct mf_matrix pixels_scaled(const uint8_t *pixels, int samples)
+struct mf_matrix pixels_scaled(const struct mf_kernels *definition, const uint8_t *pixels, int samples)
 {
     const struct mf_matrix x = matrix_new(samples, MF_INPUTS / MF_PANEL);
-    support_scalar->scale(pixels, 0, samples, x);
+    definition->scale(pixels, 0, samples, x);
     guarded_seal(x.data);
     return x;
 }
@@ -114,7 +139,7 @@ struct mf_packed_nonzeros packed_new(const struct mf_kernels *isa, int depth)
     return (struct mf_packed_nonzeros){
         .depth = depth,
         .rows = CALL_ROWS,
-        .count = guarded_new(sizeof(int) * tiles_of(isa)),
+        .count = guarded_new(sizeof(int) * tiles_of(isa) * (size_t)mf_chains(isa->precision, depth)),
         .offset = guarded_new(sizeof(int32_t) * (tiles_of(isa) * (size_t)depth + MF_INDEX_AHEAD)),
         .value = guarded_new(sizeof(float) * (tiles_of(isa) * (size_t)isa->mr * (size_t)depth + MF_PANEL)),
     };

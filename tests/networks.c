@@ -28,7 +28,9 @@ mnist_fast *network_new(const mnist_fast_config *config, const struct mf_kernels
     const mnist_fast_runtime runtime = runtime_of(kernels->name, threads);
     mnist_fast *network;
     mnist_fast_error error;
-    if (mnist_fast_create(config, &runtime, &network, &error))
+    mnist_fast_config of_kernels = *config;
+    of_kernels.precision = (mnist_fast_precision)kernels->precision;
+    if (mnist_fast_create(&of_kernels, &runtime, &network, &error))
         support_fail("%s", error.text);
     network->dense = dense;
     network->all_threads = true;

@@ -109,6 +109,7 @@ class Test(unittest.TestCase):
             (lambda: network.train(IMAGES, LABELS, -1), MnistFastError, "epochs"),
             (lambda: Network(hidden=[1] * 17), ValueError, "at most 16 layers"),
             (lambda: Network(schedule="linear"), ValueError, "constant.*cosine.*linear"),
+            (lambda: Network(precision="fp16"), ValueError, "fp32.*bf16.*fp16"),
             (lambda: Network(hidden=1 << 32), ValueError, "out of range"),
             (lambda: Network(batch=5), TypeError, "batch: there is no such option"),
             (lambda: Network(seed=-1), ValueError, "seed: -1 is out of range"),
@@ -264,6 +265,7 @@ class Test(unittest.TestCase):
         self.assertEqual(Network().config["hidden"], (500, 500, 500))
         network.configure(batch_size=13)
         self.assertEqual(Network(schedule="cosine", schedule_epochs=3).config["schedule"], "cosine")
+        self.assertEqual(Network(precision="bf16").config["precision"], "bf16")
         self.assertEqual((network.config["batch_size"], network.config["seed"]), (13, 2**64 - 1))
 
     def test_load_images(self):

@@ -49,7 +49,7 @@ void support_begin(void)
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++)
         if (is_wanted(*isa) && (*isa)->supported())
             support_isas[support_isa_count++] = *isa;
-    support_scalar = mf_kernels_choose("scalar");
+    support_scalar = mf_kernels_choose("scalar", MF_FP32);
 
     const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -68,6 +68,9 @@ void support_announce_isas(void)
             printf("ISA: %s\n", (*isa)->name);
         else
             printf("SKIP: %s cannot run on this CPU\n", (*isa)->name);
+    for (const struct mf_kernels *const *isa = mf_isas_bf16; *isa; isa++)
+        if ((*isa)->tiled)
+            printf((*isa)->supported() ? "ISA: %s\n" : "SKIP: %s cannot run on this CPU\n", (*isa)->name);
 }
 
 int support_run(Suite *suite)

@@ -273,7 +273,7 @@ START_TEST(default_config)
     ck_assert(config.learning_rate == 1e-3f && config.beta1 == 0.9f && config.beta2 == 0.999f);
     ck_assert(config.epsilon == 1e-7f && config.validation_fraction == 0.1);
     ck_assert(config.weight_decay == 0 && config.patience == 0 && config.schedule == MNIST_FAST_CONSTANT);
-    ck_assert(config.schedule_epochs == 0 && config.warmup_steps == 0);
+    ck_assert(config.schedule_epochs == 0 && config.warmup_steps == 0 && config.precision == MNIST_FAST_FP32);
 }
 END_TEST
 
@@ -309,6 +309,7 @@ START_TEST(config_ranges)
         MEMBER(schedule, int, -1, 2, MNIST_FAST_COSINE), /* a cosine of no epochs */
         MEMBER(schedule_epochs, int, -1, INT_MIN),
         MEMBER(warmup_steps, int, -1, INT_MIN),
+        MEMBER(precision, int, -1, 2, INT_MAX),
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         for (size_t k = 0; k < wrong[i].count; k++) {

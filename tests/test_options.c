@@ -234,6 +234,20 @@ START_TEST(reals_and_seed)
 }
 END_TEST
 
+START_TEST(precision)
+{
+    static const char *const wrong[] = {"", "bf1", "bf16 ", "BF16", "0", "1", "fp16"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        BAD("--precision: expected fp32 or bf16", "--precision", wrong[i]);
+    GOOD("--precision", "bf16");
+    ck_assert(options.config.precision == MNIST_FAST_BF16);
+    GOOD("info", "--precision", "bf16");
+    GOOD("--precision", "fp32");
+    ck_assert(options.config.precision == MNIST_FAST_FP32);
+    ck_assert_str_eq(cli_precision_name(MNIST_FAST_BF16), "bf16");
+}
+END_TEST
+
 START_TEST(schedule)
 {
     static const char *const wrong[] = {"", "cosin", "cosine ", "Cosine", "0", "1", "linear"};
@@ -451,6 +465,7 @@ int main(void)
     tcase_add_test(tcase, hidden);
     tcase_add_test(tcase, ranges);
     tcase_add_test(tcase, reals_and_seed);
+    tcase_add_test(tcase, precision);
     tcase_add_test(tcase, schedule);
     tcase_add_test(tcase, wrong_usage);
     tcase_add_test(tcase, commands_and_operands);

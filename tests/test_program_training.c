@@ -1,4 +1,5 @@
 /* The options of training as users give them: patience, schedule, weight decay; and trainings that diverge. */
+#define _GNU_SOURCE /* memmem */
 #include "mnist_fast.h"
 #include "program.h"
 
@@ -213,6 +214,51 @@ START_TEST(weight_decay)
 }
 END_TEST
 
+/* A model and a checkpoint say their precision; a checkpoint goes on in its own alone. */
+START_TEST(precision)
+{
+    const char *model = in_folder("half"), *whole = in_folder("whole"), *resumed = in_folder("resumed");
+    const char *checkpoint = in_folder("half.ckpt");
+    char crc[9];
+    strcpy(crc, weights_of(RUN(USUAL, "--precision", "bf16", "--save", model)));
+    ck_assert_str_ne(weights_of(RUN(USUAL, "--precision", "fp32", "--save", whole)), crc);
+    struct bytes bytes = file_read(model);
+    ck_assert_ptr_nonnull(memmem(bytes.data, bytes.size, "\"precision\":\"bf16\"", 18));
+    free(bytes.data);
+    bytes = file_read(whole);
+    ck_assert_ptr_null(memmem(bytes.data, bytes.size, "precision", 9));
+    free(bytes.data);
+
+    struct result result = RUN(USUAL, "--precision", "bf16", "--epochs", "1", "--checkpoint", checkpoint);
+    expect_code(result, 0);
+    expect_says(result.out, "\n  precision bf16\n");
+    release(&result);
+    bytes = file_read(checkpoint);
+    ck_assert_ptr_nonnull(memmem(bytes.data, bytes.size, "\"mnist_fast\":\"3\"", 16));
+    free(bytes.data);
+    result = RUN("--resume", checkpoint, "--precision", "fp32", "--force");
+    expect_error(result, 1, "half.ckpt: another precision (expected fp32, found bf16); leave --precision out");
+    release(&result);
+    ck_assert_str_eq(weights_of(RUN("--resume", checkpoint, "--epochs", "3", "--save", resumed)), crc);
+    file_expect_same(model, resumed);
+    ck_assert_str_eq(weights_of(RUN(USUAL, "--precision", "bf16", "--isa", "scalar", "--threads", "3")), crc);
+
+    result = RUN(USUAL, "--isa", "amx");
+    expect_error(result, mnist_fast_isa_runnable("amx") ? 1 : 2, "'amx'"); /* in fp32 */
+    release(&result);
+    result = RUN("evaluate", "--model", model);
+    expect_code(result, 0);
+    release(&result);
+    result = RUN("predict", "--model", model, "test:0");
+    expect_code(result, 0);
+    release(&result);
+    result = RUN("info", "--precision", "bf16");
+    expect_code(result, 0);
+    expect_says(result.out, "\nin bf16    ");
+    release(&result);
+}
+END_TEST
+
 /* ---- Divergence ---- */
 
 /* In the only update of its epoch, or later: exit 1, one message, and the old files stay. */
@@ -295,6 +341,7 @@ int main(void)
     tcase_add_test(tcase, patience);
     tcase_add_test(tcase, schedule);
     tcase_add_test(tcase, weight_decay);
+    tcase_add_test(tcase, precision);
     tcase_add_test(tcase, diverged_training_writes_nothing);
     tcase_add_test(tcase, useless_model);
     return program_end();

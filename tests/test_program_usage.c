@@ -125,12 +125,14 @@ START_TEST(selftest)
     struct result result = RUN("selftest");
     expect_code(result, 0);
     ck_assert_str_eq(result.err, "");
-    const int lines = count_lines(result.out);
-    ck_assert_int_ge(lines, 2 * support_isa_count); /* a processor at least, and the team */
-    ck_assert_int_eq(lines % support_isa_count, 0);
+    const int lines = count_lines(result.out), tables = 2 * support_isa_count + mnist_fast_isa_runnable("amx");
+    ck_assert_int_ge(lines, 2 * tables); /* a processor at least, and the team */
+    ck_assert_int_eq(lines % tables, 0);
     for (int i = 0; i < support_isa_count; i++) {
         char line[64];
-        snprintf(line, sizeof line, "%-7s all threads    ok\n", support_isas[i]->name);
+        snprintf(line, sizeof line, "%-12s all threads    ok\n", support_isas[i]->name);
+        expect_says(result.out, line);
+        snprintf(line, sizeof line, "%s bf16 ", support_isas[i]->name);
         expect_says(result.out, line);
     }
     release(&result);

@@ -12,7 +12,8 @@ const char *const usage =
     "usage: limit [OPTION]...\n"
     "Measures how near training comes to the limit of this CPU: whole trainings, kernels, prediction, the program.\n"
     "\n"
-    "  --isa LIST        instruction sets, such as avx512,avx2; otherwise all that this CPU runs and that have an FMA "
+    "  --isa LIST        instruction sets, such as avx512,avx2-bf16; otherwise all that this CPU runs and that have an "
+    "FMA "
     "peak\n"
     "  --threads LIST    such as 1,2, at most the processors; otherwise 1,2\n"
     "  --repeat N        trainings for each instruction set and number of threads; otherwise 5\n"
@@ -52,22 +53,23 @@ int number(const char *option, const std::string &text, int most)
 
 bool has_peak(const mf_kernels *isa)
 {
-    return isa && isa->supported() && fma_rounds(isa->name, 1) > 0;
+    return isa && isa->supported() && fma_rounds(title_of(isa), 1) > 0;
 }
 
 void choose_isas()
 {
     for (const std::string &isa : options.isas)
-        if (!has_peak(mf_kernels_choose(isa.c_str())))
+        if (!has_peak(kernels_titled(isa)))
             bad_option("--isa: '" + isa + "' is unknown, cannot run here, or has no FMA peak to compare with");
     if (!options.isas.empty())
         return;
-    for (const mf_kernels *const *isa = mf_isas; *isa; isa++)
-        if (has_peak(*isa))
-            options.isas.push_back((*isa)->name);
-        else
-            std::printf("%s: skipped, %s\n", (*isa)->name,
-                        (*isa)->supported() ? "it has no FMA peak to compare with" : "this CPU cannot run it");
+    for (const mf_precision precision : {MF_FP32, MF_BF16})
+        for (const mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++)
+            if (has_peak(*isa))
+                options.isas.push_back(title_of(*isa));
+            else
+                std::printf("%s: skipped, %s\n", title_of(*isa).c_str(),
+                            (*isa)->supported() ? "it has no FMA peak to compare with" : "this CPU cannot run it");
     if (options.isas.empty())
         fail("no instruction set here has an FMA peak to compare with");
 }

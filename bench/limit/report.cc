@@ -13,7 +13,8 @@ const char *const definitions =
     "            mean over the threads. Kernels: CPU time of their threads.\n"
     "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most\n"
     "            the processors), measured before and after.\n"
-    "  R         seconds of a training / its dense limit (FLOP / peak). Below 1: faster than a program that skips\n"
+    "  R         seconds of a training / its dense limit in fp32 (FLOP / peak), in bf16 too. Below 1: faster than a "
+    "program that skips\n"
     "            nothing could be.\n"
     "  x peak    FLOP / seconds / peak. May be above 1 where zeros are skipped.\n";
 
@@ -39,6 +40,8 @@ struct Target {
     const char *name;
     double must, goal;
 } const targets[] = {
+    {"training/amx-bf16/threads:2/R", 0.33, 0.20},
+    {"training/*-bf16/threads:2/R", 1.60, 1.20},
     {"training/*/threads:2/R", 1.00, 0.88},
     {"training/*/threads:16/over threads:2", 1.3, 1.05},
     {"kernel/*/threads:[12]/forward", 0.92, 0.96},

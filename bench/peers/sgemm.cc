@@ -73,7 +73,7 @@ std::string version()
 #elif defined(PEER_LIBXSMM)
     return "libxsmm " LIBXSMM_VERSION;
 #else
-    return std::string("mnist_fast, ") + mf_kernels_choose(nullptr)->name;
+    return std::string("mnist_fast, ") + mf_kernels_choose(nullptr, MF_FP32)->name;
 #endif
 }
 
@@ -110,7 +110,7 @@ void multiply(const Product &p)
     libxsmm_sgemm_omp("N", "N", &m, &n, &k, &one, p.b.get(), &m, p.a.get(), &k, &zero, p.c.get(), &m);
 #else
     static_assert(PANEL == MF_PANEL, "operands are padded for panels");
-    static const mf_kernels *const kernels = mf_kernels_choose(nullptr);
+    static const mf_kernels *const kernels = mf_kernels_choose(nullptr, MF_FP32);
     mf_forward op = {};
     op.x = {p.a.get(), mf_stride(p.m)};
     op.w = {p.b.get(), mf_stride(p.k)};

@@ -17,10 +17,7 @@ static const char *chosen_isa(const struct cli_options *options, const char **wh
     if (environment && *environment)
         return environment;
     *why = "the best that runs here";
-    for (int i = 0; mnist_fast_isa_name(i); i++)
-        if (mnist_fast_isa_runnable(mnist_fast_isa_name(i)))
-            return mnist_fast_isa_name(i);
-    return "none";
+    return mnist_fast_isa_choice(options->config.precision);
 }
 
 void cli_version(void)
@@ -50,6 +47,9 @@ int cli_info(const struct cli_options *options)
     printf("runs here  %s\n", runs);
     const char *isa = chosen_isa(options, &why);
     printf("choice     %s (%s)\n", isa, why);
+    const char *const amx = mnist_fast_isa_problem("amx");
+    printf("in bf16    %s (amx: %s)\n", options->isa ? isa : mnist_fast_isa_choice(MNIST_FAST_BF16),
+           amx ? amx : "it runs here");
     if (options->threads > 0)
         printf("threads    %d (--threads; %s)\n", options->threads, threads);
     else
@@ -62,6 +62,7 @@ int cli_info(const struct cli_options *options)
     mnist_fast_error error;
     const mnist_fast_runtime runtime = cli_runtime(options);
     mnist_fast_default_config(&config, sizeof config);
+    config.precision = options->config.precision;
     if (mnist_fast_create(&config, &runtime, &network, &error))
         return cli_failed(&error);
     cli_describe_blocking(network, text, sizeof text);

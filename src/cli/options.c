@@ -22,7 +22,8 @@ enum {
 #define FIELD(name) offsetof(struct cli_options, name)
 
 /* In the order of the enumerations of mnist_fast.h. */
-static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL};
+static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL},
+                         *const precisions[] = {"fp32", "bf16", NULL};
 
 /* Only a CLI_TYPE_CHOICE has choices. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -30,7 +31,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, COMPUTING, FIELD(threads),
                             "threads to compute with; 0: as many as make sense here"},
     [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, COMPUTING, FIELD(isa),
-                        "instruction set: scalar, avx2, avx512 or neon (default: the best here)"},
+                        "instruction set: scalar, avx2, avx512, amx or neon (default: the best here)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
                          "folder of the four MNIST files (default: where fetch puts them)"},
     [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT | EXPORT, FIELD(models),
@@ -52,6 +53,8 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                            "steps over which the learning rate rises at first"},
     [CLI_OPTION_WEIGHT_DECAY] = {"weight-decay", 0, CLI_TYPE_DECAY, "X", 0, 0, TRAIN, FIELD(config.weight_decay),
                                  "decay of the weights, as in AdamW; not of biases"},
+    [CLI_OPTION_PRECISION] = {"precision", 0, CLI_TYPE_CHOICE, "NAME", 0, 0, TRAIN | INFO, FIELD(config.precision),
+                              "of the products: fp32, or bf16, which AMX computes", precisions},
     [CLI_OPTION_SEED] = {"seed", 's', CLI_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed),
                          "seed of all random numbers: one seed, one model"},
     [CLI_OPTION_VALIDATION] = {"validation", 0, CLI_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
@@ -132,6 +135,11 @@ const struct cli_option_group cli_option_groups[CLI_OPTION_GROUPS] = {
 const char *cli_command_name(enum cli_command command)
 {
     return cli_command_table[command].name;
+}
+
+const char *cli_precision_name(mnist_fast_precision precision)
+{
+    return precisions[precision];
 }
 
 const char *cli_schedule_name(mnist_fast_schedule schedule)

@@ -23,6 +23,7 @@ struct cli_command_entry {
 };
 extern const struct cli_command_entry cli_command_table[CLI_COMMANDS];
 const char *cli_command_name(enum cli_command command);
+const char *cli_precision_name(mnist_fast_precision precision);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 
 enum cli_option_id {
@@ -39,6 +40,7 @@ enum cli_option_id {
     CLI_OPTION_SCHEDULE,
     CLI_OPTION_WARMUP,
     CLI_OPTION_WEIGHT_DECAY,
+    CLI_OPTION_PRECISION,
     CLI_OPTION_SEED,
     CLI_OPTION_VALIDATION,
     CLI_OPTION_PATIENCE,

@@ -10,7 +10,7 @@ static void print_result(const mnist_fast_selftest_result *result, void *user)
     char where[32] = "all threads";
     if (result->processor >= 0)
         snprintf(where, sizeof where, "processor %d", result->processor);
-    printf("%-7s %-14s %s%s\n", result->isa, where, result->problem ? "FAILED: " : "ok",
+    printf("%-12s %-14s %s%s\n", result->isa, where, result->problem ? "FAILED: " : "ok",
            result->problem ? result->problem : "");
     fflush(stdout);
 }

@@ -162,6 +162,10 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
                         "%s: another network (expected %s, found %s); leave --hidden out", options->resume, expected,
                         found);
     }
+    if (options->given[CLI_OPTION_PRECISION] && wanted->precision != config.precision)
+        return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
+                        "%s: another precision (expected %s, found %s); leave --precision out", options->resume,
+                        cli_precision_name(wanted->precision), cli_precision_name(config.precision));
     if (run->data_crc32 != found_crc32) {
         if (!options->force)
             return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,

@@ -30,14 +30,15 @@ static json_t *start_event(const struct cli_training *t)
     json_t *seed = config->seed <= INT64_MAX ? json_integer((json_int_t)config->seed)
                                              : json_sprintf("%llu", (unsigned long long)config->seed);
     return json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:s, s:i, s:f, s:i, s:o, s:i, s:o}", "event",
-        "start", "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "threads",
-        mnist_fast_threads(t->network), "seed", seed, "parameters", (json_int_t)mnist_fast_parameter_count(t->network),
-        "train_size", (json_int_t)t->train_count, "validation_size", (json_int_t)t->validation_count, "test_size",
-        (json_int_t)t->test.count, "epochs", t->epochs, "batch", config->batch_size, "learning_rate",
-        cli_json_float(config->learning_rate), "schedule", cli_schedule_name(config->schedule), "warmup",
-        config->warmup_steps, "weight_decay", config->weight_decay, "patience", config->patience, "hidden", hidden,
-        "shuffle_buffer", config->shuffle_buffer, "data", cli_json_text(cli_data_folder(t->options)));
+        "{s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:s, s:i, s:f, s:i, s:o, s:i, s:o}", "event",
+        "start", "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "precision",
+        cli_precision_name(config->precision), "threads", mnist_fast_threads(t->network), "seed", seed, "parameters",
+        (json_int_t)mnist_fast_parameter_count(t->network), "train_size", (json_int_t)t->train_count, "validation_size",
+        (json_int_t)t->validation_count, "test_size", (json_int_t)t->test.count, "epochs", t->epochs, "batch",
+        config->batch_size, "learning_rate", cli_json_float(config->learning_rate), "schedule",
+        cli_schedule_name(config->schedule), "warmup", config->warmup_steps, "weight_decay", config->weight_decay,
+        "patience", config->patience, "hidden", hidden, "shuffle_buffer", config->shuffle_buffer, "data",
+        cli_json_text(cli_data_folder(t->options)));
 }
 
 /* The longest lines need so many columns; a terminal with fewer gets shorter ones, a file gets all. */
@@ -57,6 +58,8 @@ static const char *separator(void)
 /* What is not as usual. */
 static void print_extras(const mnist_fast_config *config)
 {
+    if (config->precision != MNIST_FAST_FP32)
+        printf("  precision %s\n", cli_precision_name(config->precision));
     if (config->schedule == MNIST_FAST_COSINE)
         printf("  schedule  cosine over %d epochs\n", config->schedule_epochs);
     if (config->warmup_steps)

@@ -54,5 +54,7 @@ void mf_best_use(mnist_fast *n, bool use)
         const struct mf_matrix other = layer->best;
         layer->best = layer->w;
         layer->w = other;
+        if (n->kernels->precision == MF_BF16)
+            n->kernels->round(layer->w, layer->in, layer->panels, layer->copy);
     }
 }

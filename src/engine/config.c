@@ -65,6 +65,9 @@ static mnist_fast_status check(const mnist_fast_config *c, mnist_fast_error *err
     if (c->schedule_epochs < least)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "epochs of the schedule: expected at least %d, found %d", least,
                        c->schedule_epochs);
+    if (c->precision != MNIST_FAST_FP32 && c->precision != MNIST_FAST_BF16)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "precision: expected %d or %d, found %d", MNIST_FAST_FP32,
+                       MNIST_FAST_BF16, (int)c->precision);
     if (c->warmup_steps < 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "steps of the warm-up: expected at least 0, found %d",
                        c->warmup_steps);

@@ -8,10 +8,10 @@ enum { PROBES = 48 };
 
 double mf_density(const mnist_fast *n, const int *count, int depth, int rows)
 {
-    const int tiles = mf_ceil_div(rows, n->kernels->mr);
+    const int tiles = mf_ceil_div(rows, n->kernels->mr), counts = tiles * mf_chains(n->kernels->precision, depth);
     double sum = 0;
-    for (int t = 0; t < tiles; t++)
-        sum += count[t];
+    for (int i = 0; i < counts; i++)
+        sum += count[i];
     return sum / tiles / depth;
 }
 

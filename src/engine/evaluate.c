@@ -101,7 +101,7 @@ static mnist_fast_status evaluate_all(mnist_fast *n, const mnist_fast_images *im
         mf_evaluate_divide(n, &shares, thread, images->count);
     /* Where one block holds them all, the block itself finds out whether skipping pays. */
     const bool one_block = images->count <= (size_t)n->blocking.rows;
-    const bool sparse = !n->dense && (one_block || mf_skipping_pays(n, images));
+    const bool sparse = mf_skips(n) && (one_block || mf_skipping_pays(n, images));
     struct mf_clock untimed = {0};
     bool finite = true;
     if (threads == 1)

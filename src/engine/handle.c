@@ -21,6 +21,8 @@ mnist_fast_status mnist_fast_create(const mnist_fast_config *config, const mnist
     if (!status)
         status = mf_runtime_read(runtime, &resolved, error);
     if (!status)
+        status = mf_runtime_compute_in(&resolved, checked.precision, error);
+    if (!status)
         status = mf_network_create(&checked, &resolved, network, error);
     if (!status)
         mf_network_initialise(*network);
@@ -63,6 +65,9 @@ mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_co
         memcmp(new.hidden, old->hidden, (size_t) new.hidden_count * sizeof *new.hidden) != 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
                        "hidden layers: cannot be changed; create another network, or leave them as they are");
+    if (new.precision != old->precision)
+        return mf_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                       "precision: cannot be changed; create another network, or leave it as it is");
     /* Half an epoch of other batches means nothing. */
     if (new.batch_size != old->batch_size || new.shuffle_buffer != old->shuffle_buffer || new.seed != old->seed ||
         new.validation_fraction != old->validation_fraction)

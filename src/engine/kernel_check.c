@@ -17,7 +17,7 @@ struct results {
     struct mf_matrix scaled; /* (samples, 784) */
     struct mf_matrix y;      /* (samples, out) */
     struct mf_matrix dx;     /* (samples, in) */
-    struct mf_matrix w, m, v;
+    struct mf_matrix w, m, v, copy;
     struct mf_matrix gradient, probability;
     float *loss, *finite, *transposed;
     uint8_t *digit;
@@ -52,6 +52,7 @@ static struct results take_results(struct mf_arena *arena, const struct operands
         .w = mf_arena_take_matrix(arena, o->rows + 1, out),
         .m = mf_arena_take_matrix(arena, o->rows + 1, out),
         .v = mf_arena_take_matrix(arena, o->rows + 1, out),
+        .copy = mf_arena_take_matrix(arena, o->rows + 1, out),
         .gradient = mf_arena_take_matrix(arena, samples, MF_CLASSES),
         .probability = mf_arena_take_matrix(arena, samples, MF_CLASSES),
         .loss = mf_arena_take(arena, (size_t)samples * sizeof(float)),
@@ -67,7 +68,7 @@ static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct
 {
     const int samples = o->shape.samples, in = o->shape.in, out = o->shape.out;
     const int widest = o->rows > out ? o->rows : out, depth = samples > widest ? samples : widest;
-    const int tiles = mf_ceil_div(BLOCK_ROWS, kernels->mr);
+    const int tiles = mf_ceil_div(BLOCK_ROWS, kernels->mr), chains = mf_chains(kernels->precision, depth);
     o->pixels = mf_arena_take(arena, (size_t)samples * MF_INPUTS + 16);
     o->labels = mf_arena_take(arena, (size_t)samples);
     o->inked = mf_arena_take_matrix(arena, samples, MF_INPUTS);
@@ -78,7 +79,7 @@ static void lay_out(struct operands *o, const struct mf_kernels *kernels, struct
     o->logits = mf_arena_take_matrix(arena, samples, MF_CLASSES);
     o->packed = (struct mf_packed_nonzeros){
         .rows = BLOCK_ROWS,
-        .count = mf_arena_take(arena, (size_t)tiles * sizeof(int)),
+        .count = mf_arena_take(arena, (size_t)tiles * chains * sizeof(int)),
         .offset = mf_arena_take(arena, ((size_t)tiles * depth + MF_INDEX_AHEAD) * sizeof(int32_t)),
         .value = mf_arena_take(arena, ((size_t)tiles * kernels->mr * depth + MF_PANEL) * sizeof(float)),
     };
@@ -171,6 +172,7 @@ static struct mf_forward forward_op(const struct operands *o, struct mf_matrix x
     return (struct mf_forward){
         .x = x,
         .w = o->initial.w,
+        .scale = 1.0f / 255.0f,
         .bias = mf_at(o->initial.w, o->rows, 0),
         .y = r->y,
         .in = in,
@@ -188,11 +190,12 @@ static void forward(struct operands *o, const struct mf_kernels *kernels, struct
 static void forward_indexed(struct operands *o, const struct mf_kernels *kernels, struct results *r)
 {
     struct mf_forward op = forward_op(o, o->x, o->shape.in, r);
-    op.index = &o->index;
+    op.index = kernels->index_columns ? &o->index : NULL; /* in bf16 there is none */
     o->index.depth = o->shape.in;
     for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
         const int end = mf_min(row + BLOCK_ROWS, o->shape.samples);
-        kernels->index_columns(o->x, o->shape.in, row, end, &o->index);
+        if (op.index)
+            kernels->index_columns(o->x, o->shape.in, row, end, &o->index);
         kernels->forward(&op, row, end);
     }
 }
@@ -236,11 +239,12 @@ static void input_gradient(struct operands *o, const struct mf_kernels *kernels,
 static void input_gradient_indexed(struct operands *o, const struct mf_kernels *kernels, struct results *r)
 {
     struct mf_input_gradient op = input_gradient_op(o, r);
-    op.index = &o->index;
+    op.index = kernels->index_columns ? &o->index : NULL; /* in bf16 there is none */
     o->index.depth = o->shape.out;
     for (int row = o->shape.begin; row < o->shape.samples; row += BLOCK_ROWS) {
         const int end = mf_min(row + BLOCK_ROWS, o->shape.samples);
-        kernels->index_columns(o->dz, o->shape.out, row, end, &o->index);
+        if (op.index)
+            kernels->index_columns(o->dz, o->shape.out, row, end, &o->index);
         kernels->input_gradient(&op, row, end);
     }
 }
@@ -254,6 +258,8 @@ static struct mf_weight_update update_op(const struct operands *o, struct mf_mat
         .w = r->w,
         .m = r->m,
         .v = r->v,
+        .copy = r->copy,
+        .scale = 1.0f / 255.0f,
         .adam = o->adam,
     };
 }
@@ -318,6 +324,12 @@ static void transpose(struct operands *o, const struct mf_kernels *kernels, stru
     kernels->transpose(mf_at(o->initial.w, 0, 0), r->transposed);
 }
 
+static void round_weights(struct operands *o, const struct mf_kernels *kernels, struct results *r)
+{
+    if (kernels->precision == MF_BF16)
+        kernels->round(o->initial.w, o->rows, mf_ceil_div(o->shape.out, MF_PANEL), r->copy);
+}
+
 /* The definition is computed without leaving out zeros. */
 static const struct {
     const char *name;
@@ -334,6 +346,7 @@ static const struct {
     {"bias_update", bias_update, bias_update},
     {"softmax", softmax, softmax},
     {"transpose", transpose, transpose},
+    {"round", round_weights, round_weights},
 };
 
 /* ---- comparing ---- */
@@ -354,7 +367,7 @@ mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struc
                                    const struct mf_kernel_case *shape, mnist_fast_error *error)
 {
     assert(0 <= shape->begin && shape->begin < shape->samples && shape->in >= 1 && shape->out >= 1);
-    assert(shape->exponent <= 127);
+    assert(shape->exponent <= 127 && !kernels->tiled && kernels->precision == definition->precision);
     struct operands o = {.shape = *shape, .rows = shape->in > MF_INPUTS ? shape->in : MF_INPUTS};
     struct mf_arena measure = {0};
     lay_out(&o, kernels, &measure);

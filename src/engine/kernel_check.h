@@ -15,7 +15,8 @@ struct mf_kernel_case {
     uint64_t seed;
 };
 
-/* MNIST_FAST_BAD_MACHINE where a result differs by a bit, other than in the payload of a NaN. */
+/* definition: of the same precision. Kernels in tiles are not for this: their operands are not matrices of floats.
+ * MNIST_FAST_BAD_MACHINE where a result differs by a bit, other than in the payload of a NaN. */
 mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
                                    const struct mf_kernel_case *shape, mnist_fast_error *error);
 

@@ -13,17 +13,17 @@ enum { KEY_SIZE = 32, VALUE_SIZE = 64 };
 
 static const char version_key[] = "mnist_fast";
 
-enum type { COUNT, NUMBER32, NUMBER64, FLOAT, DOUBLE, SCHEDULE };
+enum type { COUNT, NUMBER32, NUMBER64, FLOAT, DOUBLE, SCHEDULE, PRECISION };
 
-static const char *const schedules[] = {[MNIST_FAST_CONSTANT] = "constant", [MNIST_FAST_COSINE] = "cosine"};
-enum { SCHEDULES = sizeof schedules / sizeof *schedules };
+static const char *const schedules[] = {[MNIST_FAST_CONSTANT] = "constant", [MNIST_FAST_COSINE] = "cosine", NULL};
+static const char *const precisions[] = {[MNIST_FAST_FP32] = "fp32", [MNIST_FAST_BF16] = "bf16", NULL};
 
 static const struct key {
     const char *name;
     enum type type;
     size_t offset;
     bool checkpoint; /* in checkpoints only */
-    bool optional;   /* new in version 2, and written only where the value is not zero, which means as in version 1 */
+    bool optional; /* newer than version 1, and written only where the value is not zero, which means as in version 1 */
 } keys[] = {
     {"seed", NUMBER64, offsetof(struct mf_metadata, config.seed), false, false},
     {"batch", COUNT, offsetof(struct mf_metadata, config.batch_size), false, false},
@@ -44,6 +44,7 @@ static const struct key {
     {"schedule", SCHEDULE, offsetof(struct mf_metadata, config.schedule), false, true},
     {"schedule_epochs", COUNT, offsetof(struct mf_metadata, config.schedule_epochs), false, true},
     {"warmup_steps", COUNT, offsetof(struct mf_metadata, config.warmup_steps), false, true},
+    {"precision", PRECISION, offsetof(struct mf_metadata, config.precision), false, true},
     {"best_epoch", COUNT, offsetof(struct mf_metadata, best_epoch), true, true},
     {"best_loss", DOUBLE, offsetof(struct mf_metadata, best_loss), true, true},
 };
@@ -80,24 +81,31 @@ static void write_value(FILE *out, const struct mf_metadata *metadata, const str
     case FLOAT: write_real(out, (double)*(const float *)from, true); break;
     case DOUBLE: write_real(out, *(const double *)from, false); break;
     case SCHEDULE: fputs(schedules[*(const mnist_fast_schedule *)from], out); break;
+    case PRECISION: fputs(precisions[*(const mnist_fast_precision *)from], out); break;
     }
     fputc('"', out);
 }
 
 static bool is_zero(const struct mf_metadata *metadata, const struct key *key)
 {
-    static const size_t sizes[] = {
-        [COUNT] = sizeof(int),   [NUMBER32] = sizeof(uint32_t), [NUMBER64] = sizeof(uint64_t),
-        [FLOAT] = sizeof(float), [DOUBLE] = sizeof(double),     [SCHEDULE] = sizeof(mnist_fast_schedule)};
+    static const size_t sizes[] = {[COUNT] = sizeof(int),
+                                   [NUMBER32] = sizeof(uint32_t),
+                                   [NUMBER64] = sizeof(uint64_t),
+                                   [FLOAT] = sizeof(float),
+                                   [DOUBLE] = sizeof(double),
+                                   [SCHEDULE] = sizeof(mnist_fast_schedule),
+                                   [PRECISION] = sizeof(mnist_fast_precision)};
     static const char zeros[sizeof(double)];
     return memcmp((const char *)metadata + key->offset, zeros, sizes[key->type]) == 0;
 }
 
 static int version_of(const struct mf_metadata *metadata)
 {
+    if (metadata->checkpoint && metadata->config.precision != MNIST_FAST_FP32)
+        return 3;
     for (const struct key *key = keys; metadata->checkpoint && key < keys + KEYS; key++)
         if (key->optional && !is_zero(metadata, key))
-            return MF_FORMAT_VERSION;
+            return 2;
     return 1;
 }
 
@@ -136,11 +144,21 @@ static bool read_number(const char *text, uint64_t limit, uint64_t *number)
     return text[0] != '\0' && *number <= limit;
 }
 
+/* The place of text among the names. */
+static bool read_name(const char *text, const char *const *names, int *place)
+{
+    for (*place = 0; names[*place]; ++*place)
+        if (strcmp(text, names[*place]) == 0)
+            return true;
+    return false;
+}
+
 static bool read_value(const char *text, const struct key *key, struct mf_metadata *metadata)
 {
     void *to = (char *)metadata + key->offset;
     uint64_t number = 0;
     double real = 0;
+    int place = 0;
     switch (key->type) {
     case COUNT:
         if (!read_number(text, INT_MAX, &number))
@@ -160,10 +178,15 @@ static bool read_value(const char *text, const struct key *key, struct mf_metada
         return isfinite(*(float *)to);
     case DOUBLE: return read_real(text, to);
     case SCHEDULE:
-        while (number < SCHEDULES && strcmp(text, schedules[number]) != 0)
-            number++;
-        *(mnist_fast_schedule *)to = (mnist_fast_schedule)number;
-        return number < SCHEDULES;
+        if (!read_name(text, schedules, &place))
+            return false;
+        *(mnist_fast_schedule *)to = (mnist_fast_schedule)place;
+        return true;
+    case PRECISION:
+        if (!read_name(text, precisions, &place))
+            return false;
+        *(mnist_fast_precision *)to = (mnist_fast_precision)place;
+        return true;
     }
     return false;
 }

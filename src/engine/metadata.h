@@ -9,9 +9,9 @@
 
 #include <stdio.h>
 
-/* Raised when an older reader would misread the file: 2 for checkpoints of a training with what version 1 did not know;
- * other files are still written as version 1. */
-enum { MF_FORMAT_VERSION = 2 };
+/* Raised when an older reader would misread the file: 2 for checkpoints of a training with what version 1 did not know,
+ * 3 for those in bf16; other files are still written as version 1. */
+enum { MF_FORMAT_VERSION = 3 };
 
 #define MF_CRC_PREFIX "{\"__metadata__\":{\"crc32\":\""
 enum { MF_CRC_AT = sizeof MF_CRC_PREFIX - 1, MF_CRC_DIGITS = 8 };

@@ -111,15 +111,17 @@ static mnist_fast_status read_layers(struct model *model, mnist_fast_error *erro
     return model->ours ? MNIST_FAST_OK : mf_layer_order_check(model->path, model->weight, model->layers, error);
 }
 
-static mnist_fast_status create_network(const struct model *model, const struct mf_runtime *runtime,
-                                        mnist_fast **network, mnist_fast_error *error)
+static mnist_fast_status create_network(const struct model *model, struct mf_runtime *runtime, mnist_fast **network,
+                                        mnist_fast_error *error)
 {
     mnist_fast_error problem;
     mnist_fast_config config;
     if (mf_config_read(&model->metadata.config, &config, &problem))
         return mf_fail(error, MNIST_FAST_BAD_MODEL, "%s: its metadata has a bad value (%s); copy it again", model->path,
                        problem.text);
-    mnist_fast_status status = mf_network_create(&config, runtime, network, error);
+    mnist_fast_status status = mf_runtime_compute_in(runtime, config.precision, error);
+    if (!status)
+        status = mf_network_create(&config, runtime, network, error);
     if (!status && model->metadata.best_epoch)
         status = mf_best_reserve(*network, error);
     return status;

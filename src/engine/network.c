@@ -25,7 +25,12 @@ static void place_layers(mnist_fast *n)
         struct mf_matrix *of[] = {&layer->w, &layer->m, &layer->v};
         for (int i = 0; i < 3; i++)
             place(of[i], layer->panels, n->parameters, &next);
-        if (l > 0)
+        const int whole = mf_unit(n->kernels) / MF_PANEL; /* panels */
+        if (n->kernels->precision == MF_BF16)
+            place(&layer->copy, mf_ceil_div(layer->panels, whole) * whole, n->parameters, &next);
+        if (n->kernels->tiled)
+            layer->wt = layer->copy;
+        else if (l > 0)
             place(&layer->wt, mf_ceil_div(layer->in, MF_PANEL), n->parameters, &next);
     }
     n->parameters_size = next;
@@ -44,13 +49,14 @@ mnist_fast_status mf_network_create(const mnist_fast_config *config, const struc
     n->forced = runtime->forced;
     n->config = *config;
     n->layers = config->hidden_count + 1;
+    const int unit = mf_unit(n->kernels);
     for (int l = 0; l < n->layers; l++) {
         struct mf_layer *layer = &n->layer[l];
         layer->in = l ? config->hidden[l - 1] : MNIST_FAST_PIXELS;
         layer->out = l < config->hidden_count ? config->hidden[l] : MNIST_FAST_CLASSES;
-        layer->bias_row = mf_ceil_div(layer->in, MF_PANEL) * MF_PANEL;
+        layer->bias_row = mf_ceil_div(layer->in, unit) * unit;
         layer->panels = mf_ceil_div(layer->out, MF_PANEL);
-        layer->w.stride = layer->m.stride = layer->v.stride = mf_stride(layer->bias_row + 1);
+        layer->w.stride = layer->m.stride = layer->v.stride = layer->copy.stride = mf_stride(layer->bias_row + 1);
         layer->wt.stride = mf_stride(layer->panels * MF_PANEL);
     }
     place_layers(n);
@@ -95,18 +101,26 @@ void mf_network_initialise(mnist_fast *n)
                 const int32_t integer = (int32_t)(random[index % 4] >> 8) - (1 << 23);
                 *mf_at(layer->w, k, j) = (float)integer / (float)(1 << 23) * limit;
             }
-        mf_layer_transpose(n, l);
+        mf_layer_refresh(n, l);
     }
     n->moments = true;
 }
 
-void mf_layer_transpose(mnist_fast *n, int layer)
+struct mf_matrix mf_layer_operand(const mnist_fast *n, int layer)
+{
+    return n->kernels->precision == MF_BF16 ? n->layer[layer].copy : n->layer[layer].w;
+}
+
+void mf_layer_refresh(mnist_fast *n, int layer)
 {
     const struct mf_layer *l = &n->layer[layer];
-    if (layer > 0)
+    if (n->kernels->precision == MF_BF16)
+        n->kernels->round(l->w, l->in, l->panels, l->copy);
+    const struct mf_matrix from = mf_layer_operand(n, layer);
+    if (layer > 0 && !n->kernels->tiled)
         for (int panel = 0; panel < l->panels; panel++)
             for (int row = 0; row < l->bias_row; row += MF_PANEL)
-                n->kernels->transpose(mf_at(l->w, row, panel * MF_PANEL), mf_at(l->wt, panel * MF_PANEL, row));
+                n->kernels->transpose(mf_at(from, row, panel * MF_PANEL), mf_at(l->wt, panel * MF_PANEL, row));
 }
 
 mnist_fast_status mf_check_diverged(const mnist_fast *n, mnist_fast_error *error)
@@ -177,5 +191,5 @@ void mf_tensor_set(mnist_fast *n, int tensor, enum mf_tensor_kind kind, const fl
     for (size_t i = 0; i < size; i++)
         *tensor_element(n, tensor, kind, i) = values[i];
     if (kind == MF_WEIGHT)
-        mf_layer_transpose(n, tensor / 2);
+        mf_layer_refresh(n, tensor / 2);
 }

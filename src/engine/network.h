@@ -12,11 +12,13 @@ enum { MF_MAX_LAYERS = MNIST_FAST_MAX_HIDDEN + 1 };
 /* Parameters live packed in 16-column panels for their whole life; nothing is ever packed for a product. */
 struct mf_layer {
     int in, out;
-    int bias_row;             /* in, rounded up to 16: the bias is one more row of w, m and v */
+    int bias_row;             /* in, rounded up to mf_unit: the bias is one more row of w, m and v */
     int panels;               /* of out */
     struct mf_matrix w, m, v; /* (in, out): weights, Adam's first and second moments */
-    struct mf_matrix wt;      /* (out, in): w, transposed, as training needs it; not there for the first layer */
-    struct mf_matrix best;    /* (in, out): w of the best epoch, or, while that is in use, of the last: see best.h */
+    struct mf_matrix copy;    /* (in, out): in bf16 w, rounded; in fp32 not there */
+    struct mf_matrix wt;   /* (out, in): what the products read, w or copy, transposed, as training needs it; not there
+                              for the first layer */
+    struct mf_matrix best; /* (in, out): w of the best epoch, or, while that is in use, of the last: see best.h */
 };
 
 /* Where training is, with the sums of the epoch that is under way. */
@@ -63,8 +65,15 @@ struct mnist_fast {
 /* Takes the memory for the layers that config names; every parameter is zero. config has been checked. */
 mnist_fast_status mf_network_create(const mnist_fast_config *config, const struct mf_runtime *runtime,
                                     mnist_fast **network, mnist_fast_error *error);
-void mf_network_initialise(mnist_fast *network);         /* Glorot uniform from config.seed, zero biases */
-void mf_layer_transpose(mnist_fast *network, int layer); /* refreshes wt from w */
+void mf_network_initialise(mnist_fast *network);       /* Glorot uniform from config.seed, zero biases */
+void mf_layer_refresh(mnist_fast *network, int layer); /* copy and wt from w */
+struct mf_matrix mf_layer_operand(const mnist_fast *network, int layer); /* of the products: w, or in bf16 copy */
+
+/* Whether the kernels have lists to skip zeros with, and may. */
+static inline bool mf_skips(const mnist_fast *network)
+{
+    return !network->dense && !network->kernels->tiled;
+}
 
 /* MNIST_FAST_DIVERGED, and its message, for a network whose training has diverged. */
 mnist_fast_status mf_check_diverged(const mnist_fast *network, mnist_fast_error *error);

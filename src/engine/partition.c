@@ -21,6 +21,7 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
     const struct mf_layer *layer = &network->layer[l];
     const int samples = network->config.batch_size, tile = network->kernels->nr_panels;
     const int group = network->blocking.panels, pixels = network->blocking.pixels;
+    const int unit = mf_unit(network->kernels);
     const bool sparse = l == 0 && density;
     if (sparse)
         for (int begin = 0; begin < layer->in; begin += pixels)
@@ -32,8 +33,8 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
     for (int first = 0; first < layer->panels; first += group) {
         const int last = mf_min(first + group, layer->panels);
         if (!sparse)
-            for (int begin = 0; begin < layer->in; begin += MF_PANEL)
-                add(partition, (struct mf_task){l, begin, mf_min(begin + MF_PANEL, layer->in), first, last, 0},
+            for (int begin = 0; begin < layer->in; begin += unit)
+                add(partition, (struct mf_task){l, begin, mf_min(begin + unit, layer->in), first, last, 0},
                     samples);
         /* one row cannot fill the arithmetic units: it takes about three times its multiply-adds */
         add(partition, (struct mf_task){l, layer->bias_row, layer->bias_row + 1, first, last, 0}, 3.0 * samples);

@@ -31,6 +31,8 @@ const char *mnist_fast_status_name(mnist_fast_status status)
     return "unknown status";
 }
 
+_Static_assert((int)MNIST_FAST_FP32 == MF_FP32 && (int)MNIST_FAST_BF16 == MF_BF16, "one numbering");
+
 const char *mnist_fast_isa_name(int index)
 {
     if (index < 0)
@@ -43,7 +45,24 @@ const char *mnist_fast_isa_name(int index)
 
 int mnist_fast_isa_runnable(const char *name)
 {
-    return name && mf_kernels_choose(name);
+    return name && (mf_kernels_choose(name, MF_FP32) || mf_kernels_choose(name, MF_BF16));
+}
+
+const char *mnist_fast_isa_problem(const char *name)
+{
+    const struct mf_kernels *found = NULL;
+    for (int precision = MF_FP32; name && precision <= MF_BF16; precision++)
+        for (const struct mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++)
+            if (!strcmp(name, (*isa)->name) && !found)
+                found = *isa;
+    if (!found)
+        return "it is not built in";
+    return found->supported() ? NULL : found->problem ? found->problem() : "this CPU does not have it";
+}
+
+const char *mnist_fast_isa_choice(mnist_fast_precision precision)
+{
+    return mf_kernels_choose(NULL, precision == MNIST_FAST_BF16 ? MF_BF16 : MF_FP32)->name;
 }
 
 void mnist_fast_get_cpu(mnist_fast_cpu *cpu, size_t size)
@@ -75,7 +94,10 @@ static mnist_fast_status choose_kernels(const char *name, struct mf_runtime *run
         if (name && !*name)
             name = NULL;
     }
-    runtime->kernels = mf_kernels_choose(name);
+    runtime->named = name;
+    runtime->kernels = mf_kernels_choose(name, MF_FP32);
+    if (!runtime->kernels) /* some compute in bf16 alone */
+        runtime->kernels = mf_kernels_choose(name, MF_BF16);
     if (runtime->kernels)
         return MNIST_FAST_OK;
     char list[128] = "";
@@ -102,6 +124,16 @@ mnist_fast_status mf_runtime_read(const mnist_fast_runtime *from, struct mf_runt
     runtime->cpu = mf_cpu_read();
     runtime->threads = wanted.threads ? wanted.threads : mf_cpu_default_threads();
     return mf_blocking_forced(&runtime->forced, error);
+}
+
+mnist_fast_status mf_runtime_compute_in(struct mf_runtime *runtime, mnist_fast_precision precision,
+                                        mnist_fast_error *error)
+{
+    const char *const name = runtime->kernels->name;
+    runtime->kernels = mf_kernels_choose(runtime->named ? name : NULL, (enum mf_precision)precision);
+    return runtime->kernels ? MNIST_FAST_OK
+                            : mf_fail(error, MNIST_FAST_NO_ISA,
+                                      "instruction set: '%s' cannot compute in fp32; choose another, or bf16", name);
 }
 
 mnist_fast_status mnist_fast_check_runtime(const mnist_fast_runtime *runtime, mnist_fast_error *error)

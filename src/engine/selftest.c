@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ enum { TEAM = -1 }; /* in place of a processor */
 /* ---- a short training ---- */
 
 /* The weights that it ends with: part of what a seed means, as the checksums in tests/golden are. */
-static const uint32_t golden_crc32 = 0xfa2e53d5;
+static const uint32_t golden_crc32[] = {[MF_FP32] = 0xfa2e53d5, [MF_BF16] = 0x39eb64ba};
 
 enum { IMAGES = 100 };
 
@@ -48,6 +49,7 @@ static mnist_fast_status train(const struct mf_kernels *kernels, int threads, co
     config.hidden[1] = 21;
     config.hidden_count = 2;
     config.batch_size = 19;
+    config.precision = (mnist_fast_precision)kernels->precision;
     const struct mf_runtime runtime = {.kernels = kernels, .threads = threads};
     const mnist_fast_images images = {set->pixels, set->labels, IMAGES};
     mnist_fast *network;
@@ -57,12 +59,12 @@ static mnist_fast_status train(const struct mf_kernels *kernels, int threads, co
     mf_network_initialise(network);
     network->dense = dense;
     status = mnist_fast_train(network, &images, 3, NULL, NULL, error);
-    const uint32_t crc = mnist_fast_weights_crc32(network);
-    if (!status && crc != golden_crc32)
+    const uint32_t crc = mnist_fast_weights_crc32(network), expected = golden_crc32[kernels->precision];
+    if (!status && crc != expected)
         status = mf_fail(error, MNIST_FAST_BAD_MACHINE,
-                         "%s: a training ends with wrong weights (expected crc32 %08x, found %08x); do not rely on "
+                         "%s: a training%s ends with wrong weights (expected crc32 %08x, found %08x); do not rely on "
                          "results of this CPU or build",
-                         kernels->name, golden_crc32, crc);
+                         kernels->name, kernels->precision == MF_BF16 ? " in bf16" : "", expected, crc);
     mnist_fast_free(network);
     return status;
 }
@@ -90,13 +92,18 @@ struct job {
     mnist_fast_error error;
 };
 
+static mnist_fast_status check_kernels(const struct mf_kernels *kernels, mnist_fast_error *error)
+{
+    mnist_fast_status status = MNIST_FAST_OK;
+    for (size_t i = 0; !kernels->tiled && !status && i < sizeof cases / sizeof *cases; i++)
+        status = mf_kernels_check(kernels, mf_kernels_choose("scalar", kernels->precision), &cases[i], error);
+    return status;
+}
+
 static void *run_job(void *argument)
 {
     struct job *job = argument;
-    const struct mf_kernels *definition = mf_kernels_choose("scalar");
-    job->status = MNIST_FAST_OK;
-    for (size_t i = 0; !job->status && i < sizeof cases / sizeof *cases; i++)
-        job->status = mf_kernels_check(job->kernels, definition, &cases[i], &job->error);
+    job->status = check_kernels(job->kernels, &job->error);
     if (!job->status)
         job->status = train_both(job->kernels, 1, job->set, &job->error);
     return NULL;
@@ -137,7 +144,9 @@ struct selftest {
 
 static void report(struct selftest *test, const struct job *job, mnist_fast_status status, int processor)
 {
-    const mnist_fast_selftest_result result = {job->kernels->name, processor, status ? job->error.text : NULL};
+    char isa[32];
+    snprintf(isa, sizeof isa, "%s%s", job->kernels->name, job->kernels->precision == MF_BF16 ? " bf16" : "");
+    const mnist_fast_selftest_result result = {isa, processor, status ? job->error.text : NULL};
     if (status && !test->status) {
         test->status = processor == TEAM
                            ? mf_fail(test->error, status, "selftest: %s", job->error.text)
@@ -176,5 +185,6 @@ done:
 
 mnist_fast_status mnist_fast_selftest(mnist_fast_selftest_callback *callback, void *user, mnist_fast_error *error)
 {
-    return mf_selftest(mf_isas, callback, user, error);
+    const mnist_fast_status status = mf_selftest(mf_isas, callback, user, error);
+    return status ? status : mf_selftest(mf_isas_bf16, callback, user, error);
 }

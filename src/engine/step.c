@@ -38,10 +38,16 @@ static const struct mf_nonzero_index *index_input(mnist_fast *n, const struct mf
 {
     struct mf_workspace *w = n->workspace;
     struct mf_nonzero_index *index = &w->index[rows->thread * n->layers + l];
-    if (n->dense || !can_index(w->y[l - 1], n->layer[l].in))
+    if (!mf_skips(n) || !n->kernels->index_columns || !can_index(w->y[l - 1], n->layer[l].in))
         return NULL;
     n->kernels->index_columns(w->y[l - 1], n->layer[l].in, begin, end, index);
     return mf_density(n, index->count, index->depth, end - begin) < INDEX_DENSITY_MAX ? index : NULL;
+}
+
+/* In bf16 the pixels enter the products as they are. */
+static float scale_of(int layer)
+{
+    return layer ? 1.0f : 1.0f / 255.0f;
 }
 
 struct mf_forward mf_forward_operands(const mnist_fast *n, int l, const struct mf_packed_nonzeros *packed,
@@ -53,7 +59,8 @@ struct mf_forward mf_forward_operands(const mnist_fast *n, int l, const struct m
         .x = l ? w->y[l - 1] : w->x,
         .index = index,
         .packed = packed,
-        .w = layer->w,
+        .w = mf_layer_operand(n, l),
+        .scale = scale_of(l),
         .bias = mf_at(layer->w, layer->bias_row, 0),
         .y = w->y[l],
         .in = layer->in,
@@ -89,6 +96,8 @@ struct mf_weight_update mf_weight_update_operands(const mnist_fast *n, int l, co
         .w = layer->w,
         .m = layer->m,
         .v = layer->v,
+        .copy = layer->copy,
+        .scale = scale_of(l),
         .adam = *adam,
     };
 }
@@ -151,11 +160,11 @@ void mf_forward_backward(mnist_fast *n, const struct mf_rows *rows, struct mf_cl
 }
 
 /* Refreshes wᵀ where rows [begin, end) of panels [first, last) of w have changed. */
-static void transpose(const mnist_fast *n, const struct mf_layer *layer, const struct mf_task *task)
+static void transpose(const mnist_fast *n, const struct mf_task *task)
 {
+    const struct mf_matrix w = mf_layer_operand(n, task->layer), wt = n->layer[task->layer].wt;
     for (int panel = task->first; panel < task->last; panel++)
-        n->kernels->transpose(mf_at(layer->w, task->begin, panel * MF_PANEL),
-                              mf_at(layer->wt, panel * MF_PANEL, task->begin));
+        n->kernels->transpose(mf_at(w, task->begin, panel * MF_PANEL), mf_at(wt, panel * MF_PANEL, task->begin));
 }
 
 bool mf_update_weights(mnist_fast *n, const struct mf_partition *partition, struct mf_shares *shares, int samples,
@@ -183,8 +192,8 @@ bool mf_update_weights(mnist_fast *n, const struct mf_partition *partition, stru
             finite &= kernels->weight_update_sparse(&op, task->begin, task->end, task->first, task->last);
         } else {
             finite &= kernels->weight_update(&op, task->begin, task->end, task->first, task->last);
-            if (task->layer > 0)
-                transpose(n, layer, task);
+            if (task->layer > 0 && !kernels->tiled)
+                transpose(n, task);
         }
         const int last = task->last * MF_PANEL < layer->out ? task->last * MF_PANEL : layer->out;
         const double flop = 2.0 * samples * (task->end - task->begin) * (last - task->first * MF_PANEL);

@@ -176,8 +176,9 @@ static void divide_images(struct training *run, int batch, int thread)
         return;
     }
     const int samples = batch_size(run, batch);
-    const int begin = mf_part_begin(samples, thread, left->threads);
-    const int end = mf_part_begin(samples, thread + 1, left->threads);
+    const int unit = run->network->kernels->tiled ? MF_BLOCK : 1, units = mf_ceil_div(samples, unit);
+    const int begin = mf_part_begin(units, thread, left->threads) * unit;
+    const int last = mf_part_begin(units, thread + 1, left->threads) * unit, end = last < samples ? last : samples;
     mf_shares_set(left, thread, begin, end, mf_block_rows(run->network, end - begin));
 }
 
@@ -278,7 +279,7 @@ static mnist_fast_status make_partition(struct training *run, mnist_fast_error *
 {
     mnist_fast *n = run->network;
     double density[MF_INPUTS];
-    const bool sparse = n->dense ? false : mf_skipping_pays(n, run->images);
+    const bool sparse = mf_skips(n) && mf_skipping_pays(n, run->images);
     if (sparse) {
         const size_t room = n->workspace->samples;
         const size_t samples = run->split.train_count < room ? run->split.train_count : room;

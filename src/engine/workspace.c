@@ -8,10 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A whole number of units of columns. */
+static struct mf_matrix take_matrix(struct mf_arena *arena, int rows, int columns, int unit)
+{
+    return mf_arena_take_matrix(arena, rows, mf_ceil_div(columns, unit) * unit);
+}
+
+/* The chains of all tiles, whatever `depth` mf_packed is asked for: tiles * depth is at most packed_terms. */
 static struct mf_packed_nonzeros take_packed(struct mf_arena *arena, const struct mf_workspace *w)
 {
+    const size_t chains = 2 * w->packed_terms / MF_BLOCK + 2 * (size_t)mf_ceil_div(w->rows, w->mr);
     return (struct mf_packed_nonzeros){
-        .count = mf_arena_take(arena, mf_ceil_div(w->rows, w->mr) * sizeof(int)),
+        .count = mf_arena_take(arena, chains * sizeof(int)),
         .offset = mf_arena_take(arena, (w->packed_terms + MF_INDEX_AHEAD) * sizeof(int32_t)),
         .value = mf_arena_take(arena, (w->packed_terms * w->mr + MF_PANEL) * sizeof(float)),
     };
@@ -30,15 +38,15 @@ static struct mf_nonzero_index take_index(struct mf_arena *arena, const struct m
 
 static void lay_out(struct mf_workspace *w, const mnist_fast *network, struct mf_arena *arena)
 {
-    const int rows = w->samples, layers = network->layers;
+    const int rows = w->samples, layers = network->layers, unit = mf_unit(network->kernels);
     w->pixels = mf_arena_take(arena, (size_t)rows * MF_INPUTS + 16);
     w->labels = mf_arena_take(arena, rows);
     w->digits = mf_arena_take(arena, rows);
     w->loss = mf_arena_take(arena, rows * sizeof(float));
-    w->x = mf_arena_take_matrix(arena, rows, MF_INPUTS);
+    w->x = take_matrix(arena, rows, MF_INPUTS, unit);
     for (int l = 0; l < layers; l++) {
-        w->y[l] = mf_arena_take_matrix(arena, rows, network->layer[l].out);
-        w->dy[l] = mf_arena_take_matrix(arena, rows, network->layer[l].out);
+        w->y[l] = take_matrix(arena, rows, network->layer[l].out, unit);
+        w->dy[l] = take_matrix(arena, rows, network->layer[l].out, unit);
     }
     w->packed = mf_arena_take(arena, w->threads * sizeof *w->packed);
     w->index = mf_arena_take(arena, (size_t)w->threads * layers * sizeof *w->index);
@@ -67,7 +75,7 @@ mnist_fast_status mf_workspace_reserve(mnist_fast *network, int samples, int bat
     const size_t by_rows = (size_t)mf_ceil_div(b->rows, mr) * MF_INPUTS;
     const size_t by_pixels = (size_t)mf_ceil_div(pixels, mr) * batch;
     const struct mf_workspace need = {
-        .samples = samples,
+        .samples = network->kernels->tiled ? mf_ceil_div(samples, MF_BLOCK) * MF_BLOCK : samples,
         .threads = b->threads,
         .mr = mr,
         .rows = b->rows > pixels ? b->rows : pixels,

@@ -88,8 +88,8 @@ _Images = _structure("_Images", pixels=_pointer, labels=_pointer, count=_size)
 _Config = _structure("_Config", size=_size, hidden=_int * MAX_HIDDEN, hidden_count=_int, batch_size=_int,
                      learning_rate=_float, beta1=_float, beta2=_float, epsilon=_float, validation_fraction=_double,
                      shuffle_buffer=_int, seed=ctypes.c_uint64, weight_decay=_double, patience=_int, schedule=_int,
-                     schedule_epochs=_int, warmup_steps=_int)
-_SCHEDULES = "constant", "cosine"
+                     schedule_epochs=_int, warmup_steps=_int, precision=_int)
+_NAMES = {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16")}
 _Position = _structure("_Position", epoch=_int, batch=_int, step=ctypes.c_uint64)
 _Metrics = _structure("_Metrics", loss=_double, accuracy=_double)
 _Progress = _structure("_Progress", epoch=_int, epochs=_int, batch=_int, batches=_int, epoch_done=_int, seconds=_double,
@@ -188,9 +188,10 @@ def _change(config: _Config, options: dict[str, Any]) -> _Config:
         elif name in ("size", "hidden_count") or name not in types:
             raise TypeError(f"{name}: there is no such option")
         else:
-            if name == "schedule" and value not in _SCHEDULES:
-                raise ValueError(f"schedule: expected one of {_SCHEDULES}, found {value!r}")
-            value = _SCHEDULES.index(value) if name == "schedule" else value
+            if name in _NAMES:
+                if value not in _NAMES[name]:
+                    raise ValueError(f"{name}: expected one of {_NAMES[name]}, found {value!r}")
+                value = _NAMES[name].index(value)
             setattr(config, name, _fit(types[name], name, value))
     return config
 
@@ -216,7 +217,7 @@ class Network:
 
     hidden: the units of each hidden layer. Other options are those of mnist_fast_config: batch_size, learning_rate,
     beta1, beta2, epsilon, validation_fraction, shuffle_buffer, seed, weight_decay, patience, schedule ("constant",
-    "cosine"), schedule_epochs, warmup_steps. isa and threads say how to compute; None and 0 choose what is best on this
+    "cosine"), schedule_epochs, warmup_steps, precision ("fp32", "bf16"). isa and threads say how to compute; None and 0 choose what is best on this
     machine. The result is the same with all of them.
     """
 
@@ -339,7 +340,8 @@ class Network:
         """The options of this network, by name."""
         config = self._config()
         options = {name: getattr(config, name) for name, _ in _Config._fields_[3:]}
-        options.update(hidden=tuple(config.hidden[:config.hidden_count]), schedule=_SCHEDULES[config.schedule])
+        options.update({name: names[options[name]] for name, names in _NAMES.items()},
+                       hidden=tuple(config.hidden[:config.hidden_count]))
         return options
 
     epochs = property(lambda self: self._get("get_position").epoch, doc="Complete epochs of training.")

@@ -18,11 +18,13 @@ static void run(const uint8_t *data, size_t size)
     };
     shape.begin = bytes[1] % shape.samples;
     memcpy(&shape.seed, bytes + 8, sizeof shape.seed);
-    for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
-        mnist_fast_error error;
-        if ((*isa)->supported() && mf_kernels_check(*isa, mf_kernels_choose("scalar"), &shape, &error))
-            fuzz_fail(__FILE__, __LINE__, "kernels differ", error.text);
-    }
+    for (int precision = MF_FP32; precision <= MF_BF16; precision++)
+        for (const struct mf_kernels *const *isa = mf_isas_of(precision); *isa; isa++) {
+            mnist_fast_error error;
+            if (!(*isa)->tiled && (*isa)->supported() &&
+                mf_kernels_check(*isa, mf_kernels_choose("scalar", precision), &shape, &error))
+                fuzz_fail(__FILE__, __LINE__, "kernels differ", error.text);
+        }
 }
 
 static size_t seed(int number, uint8_t to[FUZZ_LARGEST])

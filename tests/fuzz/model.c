@@ -231,6 +231,7 @@ static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
     case 4: return foreign(to, "fc1", "fc2");
     case 5: return foreign(to, "0", "2");
     case 6: return foreign(to, "input", "output");
+    case 7: config.precision = MNIST_FAST_BF16; return saved(to, &config, 1, true);
     default: return 0;
     }
 }

@@ -1,0 +1,253 @@
+/* The kernels of AMX against the definition: natively where the CPU has it, and on emulated tiles where it has AVX2. */
+#include "amx_emulated.h"
+#include "engine/evaluate.h"
+#include "networks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __x86_64__
+
+static const struct mf_kernels *table[2];
+static int tables;
+
+static void find_tables(void)
+{
+    const struct mf_kernels *const native = mf_kernels_choose("amx", MF_BF16);
+    if (native)
+        table[tables++] = native;
+    if (mf_kernels_emulated_amx.supported())
+        table[tables++] = &mf_kernels_emulated_amx;
+    else
+        printf("SKIP: emulated AMX needs AVX2\n");
+}
+
+/* As network_new, for kernels that cannot be named. */
+static mnist_fast *new_network(const mnist_fast_config *config, const struct mf_kernels *kernels, int threads)
+{
+    const struct mf_runtime runtime = {.kernels = kernels, .threads = threads, .cpu = mf_cpu_read()};
+    mnist_fast *network;
+    mnist_fast_error error;
+    mnist_fast_config of_kernels = *config;
+    of_kernels.precision = MNIST_FAST_BF16;
+    if (mf_network_create(&of_kernels, &runtime, &network, &error))
+        support_fail("%s", error.text);
+    mf_network_initialise(network);
+    network->all_threads = true;
+    return network;
+}
+
+static void expect_same_tensors(const mnist_fast *expected, const mnist_fast *got)
+{
+    for (int kind = MF_WEIGHT; kind <= MF_MOMENT2; kind++)
+        for (int t = 0; t < mf_tensor_count(expected); t++) {
+            float *const a = tensor_new(expected, t, (enum mf_tensor_kind)kind), *const b = tensor_new(
+                                                                                     got, t, (enum mf_tensor_kind)kind);
+            for (size_t i = 0; i < mf_tensor_size(expected, t); i++)
+                if (memcmp(a + i, b + i, sizeof *a))
+                    support_fail("tensor %d of kind %d: number %zu is %a, expected %a", t, kind, i, (double)b[i],
+                                 (double)a[i]);
+            free(a);
+            free(b);
+        }
+}
+
+static void expect_no_tiles(void)
+{
+    if (amx_tiles_in_use())
+        support_fail("the tiles are still configured");
+}
+
+/* Networks around the units of 32, batches that are no whole number of them, and a last one of a few images. */
+static const struct shape {
+    int images, batch, layers, hidden[4];
+} shapes[] = {
+    {100, 20, 2, {17, 9}}, {70, 32, 1, {32}},     {70, 33, 2, {33, 31}}, {131, 64, 3, {64, 65, 16}},
+    {40, 1, 1, {5}},       {90, 45, 2, {48, 80}}, {200, 200, 1, {100}},  {65, 31, 4, {1, 96, 15, 47}},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes, EPOCHS = 2 };
+
+START_TEST(trainings)
+{
+    const struct shape *const shape = &shapes[_i / 2];
+    const struct mf_kernels *const kernels = table[_i % 2];
+    if (_i % 2 >= tables)
+        return;
+    struct random random = random_from(900, (uint64_t)_i / 2, 0, 0);
+    mnist_fast_images images = images_new(&random, shape->images);
+    const mnist_fast_config config = config_of(shape->batch, 0.1, shape->layers, shape->hidden);
+    mnist_fast *expected = new_network(&config, mf_kernels_choose("scalar", MF_BF16), 1);
+    train(expected, &images, EPOCHS, NULL, NULL);
+    float *const wanted = malloc(sizeof(float) * (size_t)shape->images * MF_CLASSES), *const found =
+                                                                                          malloc(sizeof(float) *
+                                                                                                 (size_t)shape->images *
+                                                                                                 MF_CLASSES);
+    mnist_fast_error error;
+    if (mnist_fast_predict(expected, &images, NULL, wanted, &error))
+        support_fail("%s", error.text);
+    for (int threads = 1; threads <= 5; threads += 2) {
+        support_case("%s, shape %d, %d threads", kernels->name, _i / 2, threads);
+        mnist_fast *network = new_network(&config, kernels, threads);
+        train(network, &images, EPOCHS, NULL, NULL);
+        expect_no_tiles();
+        expect_same_tensors(expected, network);
+        if (mnist_fast_predict(network, &images, NULL, found, &error))
+            support_fail("%s", error.text);
+        if (memcmp(wanted, found, sizeof(float) * (size_t)shape->images * MF_CLASSES))
+            support_fail("another prediction");
+        expect_no_tiles();
+        mnist_fast_free(network);
+    }
+    free(wanted);
+    free(found);
+    mnist_fast_free(expected);
+    mnist_fast_free_images(&images);
+}
+END_TEST
+
+/* What was in the memory of the padding does not matter: a training after a larger one with NaN everywhere. */
+START_TEST(padding)
+{
+    static const int hidden[] = {33, 20};
+    if (_i >= tables)
+        return;
+    support_case("%s: padding", table[_i]->name);
+    struct random random = random_from(901, 0, 0, 0);
+    mnist_fast_images images = images_new(&random, 100);
+    const mnist_fast_config config = config_of(35, 0.1, 2, hidden);
+    mnist_fast *expected = new_network(&config, mf_kernels_choose("scalar", MF_BF16), 1),
+               *network = new_network(&config, table[_i], 1);
+    mnist_fast_error error;
+    if (mf_workspace_reserve(network, 128, 64, &error))
+        support_fail("%s", error.text);
+    struct mf_workspace *const w = network->workspace;
+    const struct mf_matrix of[] = {w->x, w->y[0], w->y[1], w->dy[0], w->dy[1]};
+    static const int panels[] = {50, 4, 2, 4, 2};
+    for (int m = 0; m < 5; m++)
+        memset(of[m].data, 0xff,
+               sizeof(float) * ((size_t)(panels[m] - 1) * of[m].stride + (size_t)w->samples * MF_PANEL));
+    train(expected, &images, EPOCHS, NULL, NULL);
+    train(network, &images, EPOCHS, NULL, NULL);
+    expect_same_tensors(expected, network);
+    mnist_fast_free(expected);
+    mnist_fast_free(network);
+    mnist_fast_free_images(&images);
+}
+END_TEST
+
+/* With patience the copy of the weights is that of another epoch at the end. */
+START_TEST(best_epoch)
+{
+    static const int hidden[] = {40, 33};
+    if (_i >= tables)
+        return;
+    support_case("%s: best epoch", table[_i]->name);
+    struct random random = random_from(902, 0, 0, 0);
+    mnist_fast_images images = images_new(&random, 90);
+    mnist_fast_config config = config_of(20, 0.3, 2, hidden);
+    config.patience = 3;
+    mnist_fast *networks[] = {new_network(&config, mf_kernels_choose("scalar", MF_BF16), 1),
+                              new_network(&config, table[_i], 2)};
+    mnist_fast_metrics metrics[2][2];
+    mnist_fast_error error;
+    for (int n = 0; n < 2; n++)
+        for (int part = 0; part < 2; part++) {
+            train(networks[n], &images, part ? 9 : 4, NULL, NULL);
+            if (mnist_fast_evaluate(networks[n], &images, &metrics[n][part], NULL, &error))
+                support_fail("%s", error.text);
+        }
+    ck_assert_int_lt(mnist_fast_best_epoch(networks[0], NULL), mnist_fast_get_position(networks[0]).epoch);
+    expect_same_tensors(networks[0], networks[1]);
+    if (memcmp(metrics[0], metrics[1], sizeof metrics[0]))
+        support_fail("losses %a and %a, expected %a and %a", metrics[1][0].loss, metrics[1][1].loss, metrics[0][0].loss,
+                     metrics[0][1].loss);
+    mnist_fast_free(networks[0]);
+    mnist_fast_free(networks[1]);
+    mnist_fast_free_images(&images);
+}
+END_TEST
+
+/* A training that begins with the one and ends with the other. */
+START_TEST(resume)
+{
+    static const int hidden[] = {40, 33};
+    if (_i >= tables)
+        return;
+    struct random random = random_from(903, 0, 0, 0);
+    mnist_fast_images images = images_new(&random, 90);
+    const mnist_fast_config config = config_of(20, 0.1, 2, hidden);
+    const struct mf_kernels *const both[] = {mf_kernels_choose("scalar", MF_BF16), table[_i]};
+    mnist_fast *expected = new_network(&config, both[0], 1);
+    train(expected, &images, EPOCHS, NULL, NULL);
+    for (int at = 1; at < 10; at++) {
+        support_case("%s: stopped after batch %d", table[_i]->name, at);
+        mnist_fast *before = new_network(&config, both[at % 2], 2),
+                   *after = new_network(&config, both[(at + 1) % 2], 3);
+        struct stop stop = {.at = at};
+        ck_assert_int_eq(mnist_fast_train(before, &images, EPOCHS, stop_at, &stop, NULL), MNIST_FAST_STOPPED);
+        for (int t = 0; t < mf_tensor_count(before); t++)
+            for (int kind = MF_WEIGHT; kind <= MF_MOMENT2; kind++) {
+                float *const values = tensor_new(before, t, (enum mf_tensor_kind)kind);
+                mf_tensor_set(after, t, (enum mf_tensor_kind)kind, values);
+                free(values);
+            }
+        after->position = before->position;
+        train(after, &images, EPOCHS, NULL, NULL);
+        expect_same_tensors(expected, after);
+        mnist_fast_free(before);
+        mnist_fast_free(after);
+    }
+    mnist_fast_free(expected);
+    mnist_fast_free_images(&images);
+}
+END_TEST
+
+#endif
+
+START_TEST(in_the_list)
+{
+#ifdef __x86_64__
+    ck_assert_str_eq(mf_isas_bf16[0]->name, "amx");
+#endif
+    ck_assert_ptr_null(mf_kernels_choose("amx", MF_FP32));
+    ck_assert_str_eq(mnist_fast_isa_choice(MNIST_FAST_FP32), mf_kernels_choose(NULL, MF_FP32)->name);
+    ck_assert_str_eq(mnist_fast_isa_choice(MNIST_FAST_BF16), mf_kernels_choose(NULL, MF_BF16)->name);
+    const mnist_fast_runtime runtime = runtime_of("amx", 1);
+    mnist_fast_config config;
+    mnist_fast_default_config(&config, sizeof config);
+    mnist_fast *network;
+    mnist_fast_error error;
+    ck_assert_int_eq(mnist_fast_create(&config, &runtime, &network, &error), MNIST_FAST_NO_ISA);
+    ck_assert_ptr_nonnull(strstr(error.text, "'amx'"));
+    config.precision = MNIST_FAST_BF16;
+    const bool runs = mnist_fast_isa_runnable("amx");
+    ck_assert(runs == !mnist_fast_isa_problem("amx"));
+    ck_assert_ptr_null(mnist_fast_isa_problem("scalar"));
+    ck_assert_ptr_nonnull(mnist_fast_isa_problem("sse9"));
+    ck_assert_ptr_nonnull(mnist_fast_isa_problem(NULL));
+    ck_assert_int_eq(mnist_fast_create(&config, &runtime, &network, &error), runs ? MNIST_FAST_OK : MNIST_FAST_NO_ISA);
+    if (runs)
+        ck_assert_str_eq(mnist_fast_isa(network), "amx");
+    mnist_fast_free(network);
+}
+END_TEST
+
+int main(void)
+{
+    support_begin();
+    support_announce_isas();
+    Suite *const suite = suite_create("amx");
+    TCase *const tcase = tcase_create("amx");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, in_the_list);
+#ifdef __x86_64__
+    find_tables();
+    tcase_add_loop_test(tcase, trainings, 0, 2 * SHAPES);
+    tcase_add_loop_test(tcase, padding, 0, 2);
+    tcase_add_loop_test(tcase, best_epoch, 0, 2);
+    tcase_add_loop_test(tcase, resume, 0, 2);
+#endif
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
