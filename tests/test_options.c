@@ -403,6 +403,7 @@ static const struct {
     {CLI_OPTION_MIN_ACCURACY, "0"},     {CLI_OPTION_SCHEDULE, "constant"},
     {CLI_OPTION_WARMUP, "0"},           {CLI_OPTION_WEIGHT_DECAY, "0"},
     {CLI_OPTION_PATIENCE, "0"},         {CLI_OPTION_INVERT, "auto"},
+    {CLI_OPTION_PRECISION, "fp32"},
 };
 
 static const char *shown_default(int id)

@@ -120,6 +120,7 @@ const struct cli_command_entry cli_command_table[CLI_COMMANDS] = {
 
 const struct cli_option_group cli_option_groups[CLI_OPTION_GROUPS] = {
     {TRAIN, "Options of train"},
+    {TRAIN | INFO, "Options of train and info"},
     {TRAIN | EVALUATE, "Options of train and evaluate"},
     {EVALUATE, "Options of evaluate"},
     {EVALUATE | PREDICT, "Options of evaluate and predict"},

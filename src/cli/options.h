@@ -102,7 +102,7 @@ struct cli_option_group {
     unsigned commands;
     const char *title;
 };
-enum { CLI_OPTION_GROUPS = 11 };
+enum { CLI_OPTION_GROUPS = 12 };
 extern const struct cli_option_group cli_option_groups[CLI_OPTION_GROUPS];
 
 enum { CLI_MAX_TEXTS = 64 };
