@@ -27,7 +27,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifndef __AMX_BF16__
+#if !defined(__AMX_BF16__) && !defined(__AMXBF16__) /* gcc, clang 14 */
 #error "compile this file with -mavx512f -mamx-tile -mamx-bf16"
 #endif
 #define AMX_NAME(operation) mf_##operation##_bf16_amx
