@@ -103,8 +103,8 @@ struct mf_packed_nonzeros {
                         scaled */
 };
 
-/* For the columns of a matrix: the terms alone. In fp32 only: in bf16 chains are short, and their ends take most of what
- * skipping a fifth of the terms would win (docs/performance.md). */
+/* For the columns of a matrix: the terms alone. In fp32 only: in bf16 chains are short, and their ends take most of
+ * what skipping a fifth of the terms would win (docs/performance.md). */
 struct mf_nonzero_index {
     int depth, rows;
     int *count; /* of each tile */

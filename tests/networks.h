@@ -10,8 +10,8 @@ mnist_fast_runtime runtime_of(const char *isa, int threads);
 /* The default configuration but for these. */
 mnist_fast_config config_of(int batch, double validation, int layers, const int *hidden);
 
-/* In the precision of the kernels. Fails the test where there is none. It uses all its threads, however little work there is. dense: never skips zeros.
- */
+/* In the precision of the kernels. Fails the test where there is none. It uses all its threads, however little work
+ * there is. dense: never skips zeros. */
 mnist_fast *network_new(const mnist_fast_config *config, const struct mf_kernels *kernels, int threads, bool dense);
 
 /* Random images, a fifth of their pixels with ink. */

@@ -34,8 +34,7 @@ static void add_layer(struct mf_partition *partition, const mnist_fast *network,
         const int last = mf_min(first + group, layer->panels);
         if (!sparse)
             for (int begin = 0; begin < layer->in; begin += unit)
-                add(partition, (struct mf_task){l, begin, mf_min(begin + unit, layer->in), first, last, 0},
-                    samples);
+                add(partition, (struct mf_task){l, begin, mf_min(begin + unit, layer->in), first, last, 0}, samples);
         /* one row cannot fill the arithmetic units: it takes about three times its multiply-adds */
         add(partition, (struct mf_task){l, layer->bias_row, layer->bias_row + 1, first, last, 0}, 3.0 * samples);
     }
