@@ -1,4 +1,5 @@
 /* Numbers that are not finite: where training detects them, and that none is ever used or written. */
+#include "engine/model_file.h"
 #include "engine/sampler.h"
 #include "guarded.h"
 #include "matrix.h"
@@ -186,6 +187,51 @@ START_TEST(diverged_stays_diverged)
 }
 END_TEST
 
+/* One number of any tensor, in a network that does not know of it: nothing is written, and the old files stay. */
+START_TEST(saving_looks_at_every_number)
+{
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    mnist_fast *network = new_network(2);
+    train(network, &images, EPOCHS, NULL, NULL);
+    save(network, in_folder("model"));
+    save_checkpoint(network, in_folder("checkpoint"), 0);
+    const struct bytes model = file_read(in_folder("model")), checkpoint = file_read(in_folder("checkpoint"));
+    const int names = names_in(folder);
+    for (int kind = MF_WEIGHT; kind <= MF_MOMENT2; kind++)
+        for (int tensor = 0; tensor < mf_tensor_count(network); tensor++) {
+            const struct mf_tensor_name name = mf_tensor_name(network, tensor, kind);
+            const size_t size = mf_tensor_size(network, tensor), places[] = {0, size / 2, size - 1};
+            float *const values = tensor_new(network, tensor, kind);
+            for (int i = 0; i < 9; i++) {
+                support_case("%a at %zu of %s", (double)bad[i / 3], places[i % 3], name.text);
+                const float before = values[places[i % 3]];
+                values[places[i % 3]] = bad[i / 3];
+                mf_tensor_set(network, tensor, kind, values);
+                values[places[i % 3]] = before;
+                mnist_fast_error error = {""};
+                expect_status("save_checkpoint",
+                              mnist_fast_save_checkpoint(network, in_folder("checkpoint"), 0, &error),
+                              MNIST_FAST_DIVERGED);
+                ck_assert_ptr_eq(strstr(error.text, in_folder("checkpoint")), error.text);
+                ck_assert_msg(strstr(error.text, name.text) && strstr(error.text, "is not finite"), "%s", error.text);
+                expect_status("save", mnist_fast_save(network, in_folder("model"), &error),
+                              kind == MF_WEIGHT ? MNIST_FAST_DIVERGED : MNIST_FAST_OK);
+                mnist_fast_weights_crc32(network); /* of whatever there is */
+                mf_tensor_set(network, tensor, kind, values);
+            }
+            free(values);
+        }
+    file_expect(in_folder("model"), model);
+    file_expect(in_folder("checkpoint"), checkpoint);
+    ck_assert_int_eq(names_in(folder), names);
+    save_checkpoint(network, in_folder("checkpoint"), 0);
+    file_expect(in_folder("checkpoint"), checkpoint);
+    free(model.data);
+    free(checkpoint.data);
+    mnist_fast_free(network);
+}
+END_TEST
+
 static void fill_tensor(mnist_fast *network, int tensor, float value)
 {
     const size_t size = mf_tensor_size(network, tensor);
@@ -295,6 +341,7 @@ int main(void)
     tcase_add_checked_fixture(training, trainings_begin, trainings_end);
     tcase_add_loop_test(training, training_notices, 0, DIVERGENCES);
     tcase_add_loop_test(training, diverged_stays_diverged, 0, DIVERGENCES);
+    tcase_add_test(training, saving_looks_at_every_number);
     tcase_add_test(training, validation_is_looked_at);
     tcase_add_test(training, too_large_to_predict);
     tcase_add_test(training, infinite_loss);

@@ -212,6 +212,37 @@ START_TEST(ranges)
 }
 END_TEST
 
+/* The numbers that the documentation promises, apart from the table. */
+START_TEST(documented_limits)
+{
+    static const struct {
+        const char *command, *option;
+        long long low, high;
+    } limits[] = {
+        {"train", "threads", 0, 1024},        {"train", "epochs", 0, 1000000},
+        {"train", "batch", 1, 1 << 20},       {"train", "warmup", 0, INT_MAX},
+        {"train", "patience", 0, 1000000},    {"train", "shuffle-buffer", 1, INT_MAX},
+        {"train", "hidden", 1, 16384},        {"train", "checkpoint-every", 1, 1000000},
+        {"evaluate", "mistakes", 0, INT_MAX},
+    };
+    int whole = 0;
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        whole += cli_option_table[i].type == CLI_TYPE_INT || cli_option_table[i].type == CLI_TYPE_LAYERS;
+    ck_assert_int_eq(whole, sizeof limits / sizeof *limits);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        for (int side = 0; side < 4; side++) {
+            const long long tries[] = {limits[i].low - 1, limits[i].low, limits[i].high, limits[i].high + 1};
+            char word[80];
+            snprintf(word, sizeof word, "--%s=%lld", limits[i].option, tries[side]);
+            const char *const extra = strcmp(limits[i].command, "train") ? "--model=x" : "--checkpoint=x";
+            if (side == 0 || side == 3)
+                BAD("expected ", limits[i].command, word, extra);
+            else
+                GOOD(limits[i].command, word, extra);
+        }
+}
+END_TEST
+
 START_TEST(reals_and_seed)
 {
     static const char *const rates[] = {"nan",  "inf",   "-inf", "-1",     "0",     "-0",   "",    "abc",
@@ -465,6 +496,7 @@ int main(void)
     tcase_add_test(tcase, values);
     tcase_add_test(tcase, hidden);
     tcase_add_test(tcase, ranges);
+    tcase_add_test(tcase, documented_limits);
     tcase_add_test(tcase, reals_and_seed);
     tcase_add_test(tcase, precision);
     tcase_add_test(tcase, schedule);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,6 +104,37 @@ START_TEST(hangup_keeps_a_checkpoint)
 }
 END_TEST
 
+/* The reader of the output goes away, or somebody sends the signal: training goes on, and its files are written. */
+START_TEST(broken_pipe_keeps_the_files)
+{
+    const char *own = in_folder("pipe");
+    char checkpoint[PATH_MAX], model[PATH_MAX];
+    ck_assert_int_eq(mkdir(own, 0777), 0);
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", own);
+    snprintf(model, sizeof model, "%s/model", own);
+    const char *const *arguments = LIST(USUAL, "--checkpoint", checkpoint, "--save", model);
+    how.out = CLOSED_PIPE;
+    struct result result = run(arguments);
+    expect_code(result, 128 + SIGPIPE);
+    release(&result);
+    ck_assert_int_eq(names_in(own), 2);
+    const struct bytes expected = file_read(model);
+    ck_assert_int_eq(remove(model), 0);
+
+    how.out = TO_FILE;
+    const pid_t child = start(LIST("--hidden", "20,12", "--batch", "50", "--epochs", "3", "--isa", "scalar",
+                                   "--checkpoint", checkpoint, "--save", model));
+    wait_for_output(child, "epoch    loss");
+    kill(child, SIGPIPE);
+    result = finish(child);
+    expect_code(result, 0);
+    release(&result);
+    ck_assert_int_eq(names_in(own), 2);
+    file_expect(model, expected);
+    free(expected.data);
+}
+END_TEST
+
 START_TEST(ignored_interrupt_stays_ignored)
 {
     how.ignore_interrupt = true;
@@ -127,6 +159,7 @@ int main(void)
     tcase_add_test(tcase, interrupted_twice);
     tcase_add_test(tcase, saving_is_not_cut_short);
     tcase_add_test(tcase, hangup_keeps_a_checkpoint);
+    tcase_add_test(tcase, broken_pipe_keeps_the_files);
     tcase_add_test(tcase, ignored_interrupt_stays_ignored);
     return program_end();
 }

@@ -6,6 +6,7 @@
 #include "model_file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -49,7 +50,13 @@ static mnist_fast_status put_tensor(struct sink *sink, const mnist_fast *network
     for (int column = 0; column < layer->out; column++) {
         const float *from = mf_at(matrix, 0, column);
         for (int row = begin; row < end; row++) {
-            piece[filled++] = from[(size_t)row * MF_PANEL];
+            const float value = from[(size_t)row * MF_PANEL];
+            if (sink->file && !isfinite(value)) /* whoever reads it would refuse it */
+                return mf_fail(error, MNIST_FAST_DIVERGED,
+                               "%s: not written: tensor \"%s\" has a number that is not finite; train again with a "
+                               "smaller learning rate",
+                               sink->file->path, mf_tensor_name(network, tensor, kind).text);
+            piece[filled++] = value;
             if (filled == PIECE) {
                 status = put(sink, piece, sizeof piece, error);
                 filled = 0;

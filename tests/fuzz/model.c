@@ -101,6 +101,16 @@ static void train(mnist_fast *network)
         save_and_load(network, false, 0);
 }
 
+/* Every byte behind the header belongs to a tensor: the weights, and in a checkpoint as much for each moment. */
+static void check_size(const mnist_fast *network, const uint8_t *data, size_t size)
+{
+    uint64_t header = 0;
+    for (int i = 7; i >= 0; i--)
+        header = header << 8 | data[i];
+    const size_t weights = mnist_fast_parameter_count(network) * sizeof(float), tensors = size - 8 - (size_t)header;
+    fuzz_require(tensors > 0 && tensors % weights == 0 && tensors / weights <= MF_TENSOR_KINDS);
+}
+
 static void load(const uint8_t *data, size_t size, bool checkpoint)
 {
     const mnist_fast_runtime runtime = one_thread();
@@ -116,6 +126,7 @@ static void load(const uint8_t *data, size_t size, bool checkpoint)
         fuzz_require_error(path, error.text);
         return;
     }
+    check_size(network, data, size);
     check_weights(network);
     predict(network);
     save_and_load(network, checkpoint, data_crc32);

@@ -24,8 +24,11 @@ static void check(const struct cli_options *options)
     fuzz_require(options->min_accuracy >= 0 && options->min_accuracy <= 1);
     fuzz_require(mf_config_read(&options->config, &config, &error) == MNIST_FAST_OK);
     for (int i = 0; i < CLI_OPTIONS; i++) {
-        const char *value = cli_option_value(&cli_option_table[i], options, buffer, sizeof buffer);
+        const struct cli_option *option = &cli_option_table[i];
+        const char *value = cli_option_value(option, options, buffer, sizeof buffer);
         fuzz_require(!value || strlen(value) < FUZZ_LARGEST);
+        if (option->type == CLI_TYPE_INT && options->given[i])
+            fuzz_require(atoi(value) >= option->low && atoi(value) <= option->high);
     }
     fuzz_require(options->operand_count >= 0);
     for (int i = 0; i < options->operand_count; i++)
@@ -57,7 +60,7 @@ static void run(const uint8_t *data, size_t size)
     free(text);
 }
 
-/* Each option with a value that it may have, to each command. */
+/* Each option with a value that it may have, to each command; then each whole number outside its range. */
 static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
 {
     static const char *const values[] = {
@@ -67,10 +70,15 @@ static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
         [CLI_TYPE_LAYERS] = "5,6,70", [CLI_TYPE_TEXT] = "name",
         [CLI_TYPE_TEXTS] = "model",
     };
-    const int command = number % CLI_COMMANDS, id = number / CLI_COMMANDS;
-    if (id >= CLI_OPTIONS)
+    const int command = number % CLI_COMMANDS, id = number / CLI_COMMANDS % CLI_OPTIONS;
+    const int round = number / CLI_COMMANDS / CLI_OPTIONS;
+    if (round > 2)
         return 0;
     const struct cli_option *option = &cli_option_table[id];
+    if (round > 0 && option->type == CLI_TYPE_INT)
+        return (size_t)snprintf((char *)to, FUZZ_LARGEST, "%s\n--%s=%lld\n--model=m\ntest:1",
+                                cli_command_name((enum cli_command)command), option->name,
+                                round == 1 ? (long long)option->low - 1 : (long long)option->high + 1);
     const char *value = option->type == CLI_TYPE_FLAG     ? NULL
                         : option->type == CLI_TYPE_CHOICE ? option->choices[0]
                                                           : values[option->type];
