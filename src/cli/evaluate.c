@@ -35,8 +35,8 @@ static int evaluate(struct cli_evaluation *e)
     };
     if (options->report && cli_report_write(&report, &error))
         return cli_failed(&error);
-    if (options->json && cli_print_evaluation_json(e))
-        return CLI_FAILED;
+    if (options->json && cli_print_evaluation_json(e, &error))
+        return cli_failed(&error);
     if (options->csv)
         cli_print_evaluation_csv(e);
     if (!options->json && !options->csv)

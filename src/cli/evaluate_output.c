@@ -167,11 +167,9 @@ void cli_print_evaluation_csv(const struct cli_evaluation *e)
 static json_t *models_json(const struct cli_evaluation *e)
 {
     json_t *models = json_array();
-    for (int i = 0; i < e->network_count; i++) {
-        json_array_append_new(models,
-                              json_pack("{s:o, s:o}", "file", cli_json_text(e->options->models.text[i]),
-                                        "weights_crc32", cli_json_crc32(mnist_fast_weights_crc32(e->networks[i]))));
-    }
+    for (int i = 0; i < e->network_count; i++)
+        cli_json_append(&models, json_pack("{s:o, s:o}", "file", cli_json_text(e->options->models.text[i]),
+                                           "weights_crc32", cli_json_crc32(mnist_fast_weights_crc32(e->networks[i]))));
     return models;
 }
 
@@ -181,8 +179,8 @@ static json_t *confusion_json(const struct cli_score *score)
     for (int i = 0; i < CLASSES; i++) {
         json_t *row = json_array();
         for (int j = 0; j < CLASSES; j++)
-            json_array_append_new(row, json_integer(score->confusion[i][j]));
-        json_array_append_new(rows, row);
+            cli_json_append(&row, json_integer(score->confusion[i][j]));
+        cli_json_append(&rows, row);
     }
     return rows;
 }
@@ -195,11 +193,11 @@ static json_t *classes_json(const struct cli_score *score)
     cli_score_classes(score, rows);
     for (int i = 0; i < CLI_CLASS_ROWS; i++) {
         if (i == CLASSES)
-            json_object_set_new(report, "accuracy", cli_json_real(score->metrics.accuracy));
-        json_object_set_new(report, rows[i].name,
-                            json_pack("{s:o, s:o, s:o, s:I}", "precision", cli_json_real(rows[i].precision), "recall",
-                                      cli_json_real(rows[i].recall), "f1-score", cli_json_real(rows[i].f1), "support",
-                                      (json_int_t)rows[i].support));
+            cli_json_set(&report, "accuracy", cli_json_real(score->metrics.accuracy));
+        cli_json_set(&report, rows[i].name,
+                     json_pack("{s:o, s:o, s:o, s:I}", "precision", cli_json_real(rows[i].precision), "recall",
+                               cli_json_real(rows[i].recall), "f1-score", cli_json_real(rows[i].f1), "support",
+                               (json_int_t)rows[i].support));
     }
     return report;
 }
@@ -212,15 +210,15 @@ static json_t *mistakes_json(const struct cli_evaluation *e)
         const size_t index = score->mistakes[i].index;
         json_t *probabilities = json_array();
         for (int j = 0; j < CLASSES; j++)
-            json_array_append_new(probabilities, cli_json_float(score->probabilities[index * CLASSES + (size_t)j]));
-        json_array_append_new(list, json_pack("{s:I, s:i, s:i, s:o, s:o}", "index", (json_int_t)index, "truth",
-                                              score->labels[index], "guess", score->digits[index], "loss",
-                                              cli_json_real(score->mistakes[i].loss), "probabilities", probabilities));
+            cli_json_append(&probabilities, cli_json_float(score->probabilities[index * CLASSES + (size_t)j]));
+        cli_json_append(&list, json_pack("{s:I, s:i, s:i, s:o, s:o}", "index", (json_int_t)index, "truth",
+                                         score->labels[index], "guess", score->digits[index], "loss",
+                                         cli_json_real(score->mistakes[i].loss), "probabilities", probabilities));
     }
     return list;
 }
 
-int cli_print_evaluation_json(const struct cli_evaluation *e)
+mnist_fast_status cli_print_evaluation_json(const struct cli_evaluation *e, mnist_fast_error *error)
 {
     const struct cli_score *score = &e->score;
     json_t *event = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "evaluation", "models",
@@ -229,6 +227,6 @@ int cli_print_evaluation_json(const struct cli_evaluation *e)
                               "accuracy_low", cli_json_real(score->low), "accuracy_high", cli_json_real(score->high),
                               "classification_report", classes_json(score), "confusion", confusion_json(score));
     if (event && e->options->mistakes)
-        json_object_set_new(event, "mistakes", mistakes_json(e));
-    return cli_json_print(event);
+        cli_json_set(&event, "mistakes", mistakes_json(e));
+    return cli_json_print(event, error);
 }

@@ -15,7 +15,7 @@ struct cli_evaluation {
 
 void cli_print_evaluation(const struct cli_evaluation *evaluation);
 void cli_print_evaluation_csv(const struct cli_evaluation *evaluation);
-int cli_print_evaluation_json(const struct cli_evaluation *evaluation); /* CLI_DONE, or tells the error */
+mnist_fast_status cli_print_evaluation_json(const struct cli_evaluation *evaluation, mnist_fast_error *error);
 
 /* How many mistakes are asked for and there. */
 size_t cli_listed_mistakes(const struct cli_evaluation *evaluation);

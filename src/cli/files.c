@@ -50,7 +50,11 @@ mnist_fast_status cli_check_distinct_files(const struct cli_options *options, mn
 mnist_fast_status cli_check_first_line(const char *path, const char *line, const char *what, mnist_fast_error *error)
 {
     struct stat about;
-    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0)
+    if (stat(path, &about) != 0)
+        return errno == ENOENT ? MNIST_FAST_OK
+                               : cli_fail(error, MNIST_FAST_BAD_FILE,
+                                          "%s: cannot be looked at (%s); choose another file", path, strerror(errno));
+    if (!S_ISREG(about.st_mode) || about.st_size == 0)
         return MNIST_FAST_OK;
     FILE *file = fopen(path, "re");
     if (!file)

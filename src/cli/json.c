@@ -35,17 +35,34 @@ json_t *cli_json_text(const char *text)
     return string;
 }
 
-int cli_json_print(json_t *object)
+static void forget_unless(bool good, json_t **container)
 {
-    if (!object) {
-        cli_message("no memory for a line of JSON; free some");
-        return CLI_FAILED;
+    if (good)
+        return;
+    json_decref(*container);
+    *container = NULL;
+}
+
+void cli_json_append(json_t **container, json_t *value)
+{
+    forget_unless(json_array_append_new(*container, value) == 0, container);
+}
+
+void cli_json_set(json_t **container, const char *name, json_t *value)
+{
+    forget_unless(json_object_set_new(*container, name, value) == 0, container);
+}
+
+mnist_fast_status cli_json_print(json_t *object, mnist_fast_error *error)
+{
+    bool dumped = false;
+    if (object) {
+        dumped = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0;
+        json_decref(object);
+        putchar('\n');
+        fflush(stdout);
     }
-    const bool dumped = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0;
-    json_decref(object);
-    putchar('\n');
-    fflush(stdout);
-    if (!dumped && !ferror(stdout)) /* cli_close_output reports a failing write */
-        return cli_json_print(NULL);
-    return CLI_DONE;
+    return dumped || ferror(stdout) /* cli_close_output reports a failing write */
+               ? MNIST_FAST_OK
+               : cli_fail(error, MNIST_FAST_NO_MEMORY, "no memory for a line of JSON; free some");
 }

@@ -92,15 +92,16 @@ static void print_csv(const struct prediction *prediction)
     putchar('\n');
 }
 
-static int print_json(const struct prediction *prediction)
+static mnist_fast_status print_json(const struct prediction *prediction, mnist_fast_error *error)
 {
     json_t *probabilities = json_array();
     for (int i = 0; i < MNIST_FAST_CLASSES; i++)
-        json_array_append_new(probabilities, cli_json_float(prediction->probabilities[i]));
+        cli_json_append(&probabilities, cli_json_float(prediction->probabilities[i]));
     json_t *label = prediction->label < 0 ? json_null() : json_integer(prediction->label);
     return cli_json_print(json_pack("{s:s, s:o, s:i, s:o, s:o}", "event", "prediction", "image",
                                     cli_json_text(prediction->name), "digit", prediction->digit, "label", label,
-                                    "probabilities", probabilities));
+                                    "probabilities", probabilities),
+                          error);
 }
 
 /* The digit first, so that a script can read it. */
@@ -140,8 +141,8 @@ static mnist_fast_status predict_one(mnist_fast *network, const struct cli_optio
     if (status)
         return cli_fail(error, status, "%s: %s", options->models.text[0], reason.text);
     if (options->json)
-        print_json(&prediction);
-    else if (options->csv)
+        return print_json(&prediction, error);
+    if (options->csv)
         print_csv(&prediction);
     else
         print_text(options, &prediction);

@@ -136,7 +136,7 @@ int cli_close_output(int code)
     errno = 0;
     const bool lost = fclose(stdout) != 0;
     const int problem = errno;
-    if (!broken && !lost)
+    if ((!broken && !lost) || code == CLI_FAILED) /* an error has been told already */
         return code;
     if (gone && code == CLI_DONE)
         return CLI_SIGNAL + SIGPIPE;

@@ -80,8 +80,9 @@ static void end_epoch(struct run *run, const mnist_fast_progress *progress)
     cli_add_flop(t, progress->images_per_second * progress->seconds, (double)t->validation_count);
     cli_progress_clear(&run->bar);
     if (!options->quiet)
-        cli_print_epoch(t, progress);
-    run->status = record_epoch(run, progress);
+        run->status = cli_print_epoch(t, progress, &run->error);
+    if (!run->status)
+        run->status = record_epoch(run, progress);
     const bool due = progress->epoch % options->checkpoint_every == 0 || progress->finished;
     if (!run->status && options->checkpoint && due) {
         run->status = write_checkpoint(run);
@@ -360,12 +361,13 @@ static int test(struct run *run)
     const struct cli_options *options = t->options;
     if (evaluate(run))
         return cli_failed(&run->error);
-    const int code = cli_print_summary(t);
+    if (cli_print_summary(t, &run->error))
+        return cli_failed(&run->error);
     if (!options->quiet && !options->json && show_one(run))
         return cli_failed(&run->error);
-    if (options->profile)
-        cli_print_profile(t);
-    return code ? code : cli_check_accuracy(options, &t->tested);
+    if (options->profile && cli_print_profile(t, &run->error))
+        return cli_failed(&run->error);
+    return cli_check_accuracy(options, &t->tested);
 }
 
 int cli_train(const struct cli_options *options)
@@ -378,10 +380,11 @@ int cli_train(const struct cli_options *options)
         if (options->verbose)
             tell_verbose(&run);
         cli_catch_signals();
-        if (!options->quiet)
-            cli_print_start(t);
+        if (!options->quiet && cli_print_start(t, &run.error))
+            code = cli_failed(&run.error);
         cli_progress_open(&run.bar, !options->quiet);
-        code = train(&run);
+        if (code == CLI_DONE)
+            code = train(&run);
         cli_release_signals();
     }
     if (code == CLI_DONE)

@@ -25,7 +25,7 @@ static json_t *start_event(const struct cli_training *t)
     const mnist_fast_config *config = &t->config;
     json_t *hidden = json_array();
     for (int i = 0; i < config->hidden_count; i++)
-        json_array_append_new(hidden, json_integer(config->hidden[i]));
+        cli_json_append(&hidden, json_integer(config->hidden[i]));
     /* JSON's integers are signed in most readers: a larger seed is a string. */
     json_t *seed = config->seed <= INT64_MAX ? json_integer((json_int_t)config->seed)
                                              : json_sprintf("%llu", (unsigned long long)config->seed);
@@ -75,11 +75,11 @@ static json_t *json_epoch(int epoch)
     return epoch ? json_integer(epoch) : json_null();
 }
 
-int cli_print_start(const struct cli_training *t)
+mnist_fast_status cli_print_start(const struct cli_training *t, mnist_fast_error *error)
 {
     const mnist_fast_config *config = &t->config;
     if (t->options->json)
-        return cli_json_print(start_event(t));
+        return cli_json_print(start_event(t), error);
     char layers[128];
     cli_describe_network(config, layers, sizeof layers);
     const char *between = separator();
@@ -99,10 +99,10 @@ int cli_print_start(const struct cli_training *t)
                          "  epoch    loss  accuracy     loss  accuracy   seconds  images/s\n",
               stdout);
     fflush(stdout);
-    return CLI_DONE;
+    return MNIST_FAST_OK;
 }
 
-int cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p)
+mnist_fast_status cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p, mnist_fast_error *error)
 {
     if (t->options->json)
         return cli_json_print(
@@ -111,7 +111,8 @@ int cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p)
                       "train_accuracy", cli_json_real(p->train.accuracy), "validation_loss",
                       cli_json_real(p->validation.loss), "validation_accuracy", cli_json_real(p->validation.accuracy),
                       "images_per_second", cli_json_real(p->images_per_second), "learning_rate",
-                      cli_json_float((float)p->learning_rate), "best_epoch", json_epoch(p->best_epoch)));
+                      cli_json_float((float)p->learning_rate), "best_epoch", json_epoch(p->best_epoch)),
+            error);
     const bool all = !narrow();
     printf("  %5d", p->epoch);
     if (all)
@@ -125,10 +126,10 @@ int cli_print_epoch(const struct cli_training *t, const mnist_fast_progress *p)
     else
         printf("  %7.2f\n", p->seconds);
     fflush(stdout);
-    return CLI_DONE;
+    return MNIST_FAST_OK;
 }
 
-int cli_print_summary(const struct cli_training *t)
+mnist_fast_status cli_print_summary(const struct cli_training *t, mnist_fast_error *error)
 {
     const double gflops = t->seconds > 0 ? t->flop / t->seconds * 1e-9 : 0;
     const uint32_t checksum = mnist_fast_weights_crc32(t->network);
@@ -141,7 +142,8 @@ int cli_print_summary(const struct cli_training *t)
                                         cli_json_real(cli_seconds()), "test_loss", cli_json_real(t->tested.loss),
                                         "test_accuracy", cli_json_real(t->tested.accuracy), "gflops",
                                         cli_json_real(gflops), "weights_crc32", cli_json_crc32(checksum), "epochs_done",
-                                        done, "best_epoch", json_epoch(best)));
+                                        done, "best_epoch", json_epoch(best)),
+                              error);
     if (!t->options->quiet)
         putchar('\n');
     if (best)
@@ -153,17 +155,15 @@ int cli_print_summary(const struct cli_training *t)
     else
         printf("  time      none: nothing was left to train\n");
     printf("  weights   crc32 %08x\n", checksum);
-    return CLI_DONE;
+    return MNIST_FAST_OK;
 }
 
-void cli_print_profile(const struct cli_training *t)
+mnist_fast_status cli_print_profile(const struct cli_training *t, mnist_fast_error *error)
 {
     FILE *file = t->options->json ? stderr : stdout;
     struct cli_profile profile;
-    if (!cli_profile_read(t->network, &profile)) {
-        cli_message("no memory for the profile; free some");
-        return;
-    }
+    if (!cli_profile_read(t->network, &profile))
+        return cli_fail(error, MNIST_FAST_NO_MEMORY, "no memory for the profile; free some");
     fprintf(file, "\n  %-28s  seconds   share   GFLOP/s\n",
             mnist_fast_threads(t->network) == 1 ? "phase" : "phase, mean of the threads");
     for (size_t i = 0; i < profile.count; i++) {
@@ -175,4 +175,5 @@ void cli_print_profile(const struct cli_training *t)
     }
     fprintf(file, "  GFLOP/s: of all threads; skipped zeros are counted, so it may exceed the peak of the CPU\n");
     cli_profile_free(&profile);
+    return MNIST_FAST_OK;
 }

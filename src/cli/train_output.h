@@ -20,9 +20,11 @@ struct cli_training {
  * gradient (which the first layer doesn't need) of the images trained, forward of those validated. */
 void cli_add_flop(struct cli_training *training, double trained, double validated);
 
-int cli_print_start(const struct cli_training *training);
-int cli_print_epoch(const struct cli_training *training, const mnist_fast_progress *progress);
-int cli_print_summary(const struct cli_training *training);
-void cli_print_profile(const struct cli_training *training);
+/* They fail where memory runs out; cli_close_output tells what could not be written. */
+mnist_fast_status cli_print_start(const struct cli_training *training, mnist_fast_error *error);
+mnist_fast_status cli_print_epoch(const struct cli_training *training, const mnist_fast_progress *progress,
+                                  mnist_fast_error *error);
+mnist_fast_status cli_print_summary(const struct cli_training *training, mnist_fast_error *error);
+mnist_fast_status cli_print_profile(const struct cli_training *training, mnist_fast_error *error);
 
 #endif
