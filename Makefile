@@ -77,6 +77,7 @@ BITS    = $(BUILD)/tests/bits
 FUZZER  = $(BUILD)/tests/fuzz/fuzzer
 WEB     = $(BUILD)/web
 NATIVE  = $(BUILD)/tests/web/native
+FAULTS  = $(BUILD)/tests/faults/inject.so $(BUILD)/tests/faults/host
 
 # How: CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS and LDLIBS are the user's and come last.
 
@@ -208,6 +209,14 @@ $(MANUAL): $(BUILD)/manual/%: docs/manual/%.in $(GENERATE)
 $(FUZZER): $(BUILD)/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS) $(PARTS) $(LIB)
 	$(call say,LD)$(CC) -pie -fsanitize=fuzzer $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
 
+# It defines what fortified headers redefine.
+$(BUILD)/tests/faults/inject.so: tests/faults/inject.c $(BUILD)/command
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -O2 $(C_COMMON) -U_FORTIFY_SOURCE -shared -o $@ $< -ldl
+
+$(BUILD)/tests/faults/host: %: %.o $(LIB)
+	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
 $(BUILD)/tests/test_fuzz_corpus: $(FUZZ_OBJECTS)
 $(BUILD)/tests/test_fmaf: $(BUILD)/src/web/fmaf.o
 $(TESTS) $(NATIVE): %: %.o $(SUPPORT_OBJECTS) $(PARTS) $(LIB)
@@ -283,7 +292,7 @@ endif
 CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
-        asan ubsan tsan fuzz lint format
+        check-faults check-kills check-machines check-tsan asan ubsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
@@ -296,6 +305,7 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	$(again) $(MODEL)
 	tests/layers build
 	tests/layers-test
+	tests/hardening build
 	$(again) bench-smoke
 	tests/python src/python build/$(SONAME)
 	LD_LIBRARY_PATH=build CC='$(CC)' CXX='$(CXX)' tests/examples build/examples -Iinclude build/$(SONAME) src/python
@@ -306,6 +316,9 @@ check: ## every test: native, under sanitizers, AVX-512 (emulated where the CPU 
 	tests/runs $(filter-out build/asan,$(FOLDERS))
 	tests/report build
 	+tests/web/run build
+	tests/faults/run build --few 200
+	tests/faults/kills build --rounds 20
+	tests/machines --short build
 	tests/run $(FOLDERS)
 
 check-interop: ## models to and from NumPy, PyTorch and onnxruntime, on all test images; installs those once
@@ -332,7 +345,22 @@ check-web: ## the page of make web, in node and in headless Chromium, which are 
 	$(again) $(MODEL)
 	+tests/web/run build
 
-check-build: tests benches
+check-faults: ## every allocation, and call of files and threads, fails once and from then on, in every command
+	$(setup) build check
+	$(again) all $(FAULTS)
+	tests/faults/run build
+
+check-kills: ## trainings killed 200 times: the checkpoint is whole, and going on from it ends in the same bytes
+	$(setup) build check
+	$(again) all
+	tests/faults/kills build
+
+check-machines: ## CPUs of qemu, quotas, odd paths, an older and a newer Debian (debootstrap): some minutes
+	$(setup) build check machines
+	$(again) all
+	tests/machines build
+
+check-build: tests benches $(FAULTS)
 	$(again) $(ASAN) tests
 	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) tests)
 	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) tests)
@@ -365,12 +393,12 @@ ubsan: ## the tests under UBSan alone
 	$(again) $(MODEL)
 	tests/run build/ubsan
 
-# gcc's OpenMP runtime is not known to ThreadSanitizer; clang's is, through libarcher.
-tsan: ## the tests under ThreadSanitizer (clang and libomp)
+# gcc's OpenMP runtime is not known to ThreadSanitizer; clang's tells it what it does, through archer.
+TSAN_TESTS = shares team training callback evaluate divergence patience selftest reproducibility api
+check-tsan: ## the tests of threads under ThreadSanitizer (clang, libomp and its archer)
 	@CC=clang tests/setup build check tsan
-	$(again) BUILD=build/tsan SANITIZE=thread CC=clang tests
-	$(again) $(MODEL)
-	TSAN_OPTIONS=ignore_noninstrumented_modules=1 tests/run build/tsan
+	$(again) BUILD=build/tsan SANITIZE=thread CC=clang $(TSAN_TESTS:%=build/tsan/tests/test_%)
+	tests/tsan build/tsan
 
 # BENCH_FLAGS come after these, so that they add to them or replace one.
 MEDIANS = --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
@@ -416,9 +444,9 @@ bench-smoke: all $(BENCHES)
 	CXX='$(CXX)' tests/peers
 
 SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
-          tests/run tests/setup tests/layers tests/bits tests/bench tests/compare tests/peers tests/report \
+          tests/run tests/setup tests/layers tests/hardening tests/bits tests/bench tests/compare tests/peers tests/report \
           tests/interop tests/python tests/examples tests/installed tests/install tests/manual \
-          tests/some_images tests/runs tests/slurm tests/package tests/fuzz/run tests/web/run src/web/assemble \
+          tests/some_images tests/runs tests/slurm tests/package tests/machines tests/tsan tests/fuzz/run tests/web/run src/web/assemble \
           debian/tests/consumer docs/examples/many_runs.sbatch)
 # Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
 C_FILES = $(filter-out simd/kernels_impl.h,\
