@@ -394,7 +394,7 @@ ubsan: ## the tests under UBSan alone
 	tests/run build/ubsan
 
 # gcc's OpenMP runtime is not known to ThreadSanitizer; clang's tells it what it does, through archer.
-TSAN_TESTS = shares team training callback evaluate divergence patience selftest reproducibility api
+TSAN_TESTS = shares team training callback divergence patience reproducibility api
 check-tsan: ## the tests of threads under ThreadSanitizer (clang, libomp and its archer)
 	@CC=clang tests/setup build check tsan
 	$(again) BUILD=build/tsan SANITIZE=thread CC=clang $(TSAN_TESTS:%=build/tsan/tests/test_%)

@@ -11,7 +11,8 @@
  * Functions that only read a network (const) may run at the same time as each other. A network computes on a team of
  * OpenMP threads of its own size (mnist_fast_threads), whatever the host program's OpenMP settings are. Where the
  * system does not give so many threads, that is an error. In a process that was forked after a network had computed,
- * networks compute on one thread (the same results): the other threads exist in the parent only.
+ * networks compute on one thread (the same results): the other threads exist in the parent only. An allocation that
+ * fails within the OpenMP runtime itself, which needs little memory, ends the process: it has no way to return it.
  *
  * Stability. Before version 1.0 a new minor version may change the interface; the shared library's soname has the
  * major version, and its symbols are versioned (MNIST_FAST_0). Structures whose first member is `size` may grow at the
