@@ -114,6 +114,12 @@ static mnist_fast_status read_some(int file, uint8_t *to, size_t room, size_t *g
     }
 }
 
+static mnist_fast_status too_large(mnist_fast_error *error)
+{
+    return cli_fail(error, MNIST_FAST_BAD_DATA, "is too large (expected at most %d bytes); scale it down",
+                    CLI_PICTURE_MAX_FILE);
+}
+
 /* All bytes of a regular file, pipe or device: *data must be freed whatever happens. */
 static mnist_fast_status read_all(int file, uint8_t **data, size_t *size, mnist_fast_error *error)
 {
@@ -124,7 +130,9 @@ static mnist_fast_status read_all(int file, uint8_t **data, size_t *size, mnist_
         return cli_fail(error, MNIST_FAST_BAD_FILE, "is a folder (expected a picture); name a file");
     /* One byte more than a file should have, to see its end without growing. */
     size_t room = 1 << 16;
-    if (S_ISREG(about.st_mode) && about.st_size < CLI_PICTURE_MAX_FILE)
+    if (S_ISREG(about.st_mode) && about.st_size > CLI_PICTURE_MAX_FILE)
+        return too_large(error);
+    if (S_ISREG(about.st_mode))
         room = (size_t)about.st_size + 1;
     for (*size = 0;;) {
         uint8_t *const larger = realloc(*data, room);
@@ -139,8 +147,7 @@ static mnist_fast_status read_all(int file, uint8_t **data, size_t *size, mnist_
             *size += got;
         }
         if (*size > CLI_PICTURE_MAX_FILE)
-            return cli_fail(error, MNIST_FAST_BAD_DATA, "is too large (expected at most %d bytes); scale it down",
-                            CLI_PICTURE_MAX_FILE);
+            return too_large(error);
         room = 2 * room < CLI_PICTURE_MAX_FILE ? 2 * room : CLI_PICTURE_MAX_FILE + 1;
     }
 }
