@@ -293,7 +293,7 @@ CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
         check-faults check-kills check-machines check-tsan asan ubsan fuzz lint format
-.PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots
+.PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots bench-accuracy
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
 $(MODEL): $(PROGRAM)
@@ -360,7 +360,7 @@ check-machines: ## CPUs of qemu, quotas, odd paths, an older and a newer Debian 
 	$(again) all
 	tests/machines build
 
-check-build: tests benches $(FAULTS)
+check-build: tests benches manual $(FAULTS)
 	$(again) $(ASAN) tests
 	$(again) $(if $(filter build/aarch64,$(FOLDERS)),$(AARCH64) tests)
 	$(again) $(if $(filter build/emulated,$(FOLDERS)),$(EMULATED) tests)
@@ -430,6 +430,11 @@ bench-compare: ## what got faster or slower since BASE=<commit, folder or JSON>;
 	$(again) data
 	bench/compare $(BASE) $(COMPARE_FLAGS)
 
+bench-accuracy: ## test accuracy of --recipe best with 5 seeds, and its time: 30 minutes or more; ACCURACY_FLAGS='--seeds 1'
+	$(setup) build data
+	$(again) data all
+	bench/accuracy.py --program $(PROGRAM) --out $(BUILD)/accuracy $(ACCURACY_FLAGS)
+
 bench-plots: ## docs/*.svg from what bench-limit and bench-peers measured last
 	bench/plot.py --limit $(BUILD)/limit.json --peers $(BUILD)/peers.json --out docs
 
@@ -438,7 +443,7 @@ bench-smoke: all $(BENCHES)
 	@echo "ok    bench/run: $$(grep -cE ' [nmu]s ' $(BUILD)/bench.log) benchmarks"
 	@$(LIMIT) --quick --program $(PROGRAM) >$(LIMIT).log 2>&1 || { cat $(LIMIT).log; exit 1; }
 	@$(PEERS) --quick >$(BUILD)/peers.log 2>&1 || { cat $(BUILD)/peers.log; exit 1; }
-	@sed -n 's|.*skipped|SKIPPED &|p' $(LIMIT).log; sed -n '/^SKIPPED/p' $(BUILD)/peers.log
+	@sed -n "s|^.*: skipped, |SKIPPED &|p" $(LIMIT).log; sed -n '/^SKIPPED/p' $(BUILD)/peers.log
 	tests/bench $(BUILD)/bench
 	tests/compare
 	CXX='$(CXX)' tests/peers
@@ -448,8 +453,8 @@ SCRIPTS = $(wildcard .ci/run bench/run data/fetch \
           tests/interop tests/python tests/examples tests/installed tests/install tests/manual \
           tests/some_images tests/runs tests/slurm tests/package tests/machines tests/tsan tests/fuzz/run tests/web/run src/web/assemble \
           debian/tests/consumer docs/examples/many_runs.sbatch)
-# Not kernels_impl.h: clang-format cannot make sense of UNROLL before a for.
-C_FILES = $(filter-out simd/kernels_impl.h,\
+# Not these: clang-format cannot make sense of UNROLL before a for.
+C_FILES = $(filter-out simd/kernels_impl.h simd/deform.h,\
           $(wildcard include/*.h src/*/*.[ch] simd/*.[ch] tests/*.[ch] tests/*/*.[ch] docs/examples/*.c docs/examples/*.cc docs/manual/*.c bench/*.cc bench/*.h bench/*/*.cc bench/*/*.h))
 
 FUZZ_SECONDS = 60

@@ -200,6 +200,11 @@ typedef struct mnist_fast_config {
     int schedule_epochs;               /* after which a cosine ends; read by it alone, and then >= 1; 0 */
     int warmup_steps;                  /* over which the learning rate first rises in a straight line; >= 0; 0 */
     mnist_fast_precision precision;    /* MNIST_FAST_FP32 */
+    double rotation, shear, scale; /* the strengths of a deformation that each training image has anew in each epoch,
+                                      drawn evenly between minus them and them: an angle, 0 to 1 radian; columns a
+                                      row, 0 to 1; of the width and of the height, each to itself, 0 to 0.5; */
+    double shift, elastic;         /* pixels in each direction, 0 to 28; pixels by which each of 7 x 7 control points
+                                      of a smooth field moves, 0 to 28. See docs/accuracy.md. 0: none */
 } mnist_fast_config;
 
 /* Fills *config, of which the caller knows `size` bytes: mnist_fast_default_config(&config, sizeof config). */
@@ -219,9 +224,9 @@ MNIST_FAST_API void mnist_fast_free(mnist_fast *network); /* accepts NULL */
 MNIST_FAST_API void mnist_fast_get_config(const mnist_fast *network, mnist_fast_config *config, size_t size);
 
 /* Changes what the next training does; the hidden layers and the precision must stay. Where a value that decides the
- * batches changes (batch size, validation fraction, shuffle buffer, seed), an epoch that is under way starts again.
- * Where one changes that decides what is validated (validation fraction, seed), or patience becomes 0, the best epoch
- * is forgotten. */
+ * batches changes (batch size, validation fraction, shuffle buffer, seed, a strength of the deformation), an epoch that
+ * is under way starts again. Where one changes that decides what is validated (validation fraction, seed), or patience
+ * becomes 0, the best epoch is forgotten. */
 MNIST_FAST_API mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_config *config,
                                                        mnist_fast_error *error);
 
@@ -313,6 +318,12 @@ typedef int mnist_fast_progress_callback(const mnist_fast_progress *progress, vo
 MNIST_FAST_API mnist_fast_status mnist_fast_train(mnist_fast *network, const mnist_fast_images *images, int epochs,
                                                   mnist_fast_progress_callback *callback, void *user,
                                                   mnist_fast_error *error);
+
+/* One of the images as training sees it in an epoch, which counts from 0 here: deformed, where the configuration asks
+ * for it, else as it is. pixels is written on success only. */
+MNIST_FAST_API mnist_fast_status mnist_fast_deform(const mnist_fast *network, const mnist_fast_images *images,
+                                                   size_t image, int epoch, uint8_t pixels[MNIST_FAST_PIXELS],
+                                                   mnist_fast_error *error);
 
 /* How many of `images` images are trained on and held out. fraction in [0, 1). */
 MNIST_FAST_API void mnist_fast_split_counts(size_t images, double fraction, size_t *train, size_t *validation);

@@ -69,6 +69,8 @@ static const char *problem(void)
 
 #include "vector.h"
 
+#include "deform.h"
+
 enum { UNIT = MF_BLOCK, TILE = 16, TILE_FLOATS = 256 };
 
 static bool supported(void)
@@ -360,6 +362,11 @@ static void AMX_NAME(round)(struct mf_matrix w, int rows, int panels, struct mf_
         }
 }
 
+static void AMX_NAME(deform)(const uint8_t *pixels, const struct mf_deformation *deformation, uint8_t *deformed)
+{
+    deform(pixels, deformation, deformed);
+}
+
 const struct mf_kernels AMX_NAME(kernels) = {
     .name = "amx",
     .precision = MF_BF16,
@@ -368,6 +375,7 @@ const struct mf_kernels AMX_NAME(kernels) = {
     .problem = problem,
     .mr = UNIT,
     .nr_panels = UNIT / MF_PANEL,
+    .deform = AMX_NAME(deform),
     .scale = AMX_NAME(scale),
     .forward = AMX_NAME(forward),
     .input_gradient = AMX_NAME(input_gradient),

@@ -7,6 +7,7 @@
 #endif
 #include <immintrin.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define LANES 8
 
@@ -27,5 +28,13 @@ typedef __m256 vm;
 #define v_pixels(p) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p))))
 #define v_low(a, b) _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20)
 #define v_high(a, b) _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31)
+#define v_gather(p, i) ((vi)_mm256_i32gather_epi32((const int *)(p), (__m256i)(i), 2))
+#define v_store_bytes(p, i) store_bytes(p, (__m256i)(i))
+
+static inline void store_bytes(uint8_t *p, __m256i x)
+{
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+}
 
 #endif

@@ -29,6 +29,8 @@ typedef __mmask16 vm;
 #define v_select(m, a, b) _mm512_mask_blend_ps(m, b, a)
 #define v_abs(x) _mm512_abs_ps(x)
 #define v_pixels(p) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p))))
+#define v_gather(p, i) ((vi)_mm512_i32gather_epi32((__m512i)(i), p, 2))
+#define v_store_bytes(p, i) _mm_storeu_si128((__m128i *)(p), _mm512_cvtepi32_epi8((__m512i)(i)))
 
 static inline vf v_low(vf a, vf b)
 {

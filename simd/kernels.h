@@ -174,6 +174,24 @@ struct mf_softmax {
     uint8_t *digit;               /* one a sample */
 };
 
+/* Where each pixel of a deformed image is looked up: x and y of place (row, column) of the original, in pixels from the
+ * middle of the first one, are cubic B-splines over a grid of MF_NODES x MF_NODES control points, one every MF_SPAN
+ * pixels, the first MF_SPAN - 1/2 to the left of and above the original and the last as far beyond it: x(row, column) =
+ * Σ_g spline[g][row] · (Σ_h spline[h][column] · x[g][h]), each sum one ascending chain of fused multiply-adds that
+ * starts from 0, and y the same. A place is brought into
+ * [-1, 28], a NaN to -1, and rounded to 1/MF_SUBPIXELS of a pixel, ties to even. The new pixel is the bilinear
+ * interpolation of the four around that place, of integers, rounded once, a half upwards; beyond the image all is 0.
+ * Control points are below 2^100 in magnitude, so that no sum is infinite. */
+enum {
+    MF_SIDE = 28, /* rows and columns of an image */
+    MF_NODES = 7, /* rows and columns of the grid */
+    MF_SPAN = 7,  /* pixels between two of them */
+    MF_SUBPIXELS = 64
+};
+struct mf_deformation {
+    float x[MF_NODES][MF_NODES], y[MF_NODES][MF_NODES]; /* [row][column] */
+};
+
 struct mf_kernels {
     const char *name; /* "scalar", "avx2", "avx512", "neon", "amx" */
     enum mf_precision precision;
@@ -182,6 +200,9 @@ struct mf_kernels {
     bool (*supported)(void); /* by this CPU and its operating system, of which AMX asks permission for the process */
     const char *(*problem)(void); /* what is in the way where it is not supported; NULL: the CPU */
     int mr, nr_panels;            /* MR, and NR / 16: the partition of the work follows them */
+
+    /* One image of 784 bytes to another; they do not overlap. */
+    void (*deform)(const uint8_t *pixels, const struct mf_deformation *deformation, uint8_t *deformed);
 
     /* x = pixels / 255 for samples [begin, end). pixels: (samples, 784) bytes, row-major. bf16: x = pixels. */
     void (*scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x);

@@ -11,6 +11,8 @@
  * loop (the bias, the ReLU, its gradient, Adam) works on those registers, so no intermediate result meets memory. */
 #include "vector.h"
 
+#include "deform.h"
+
 enum { VECTORS = MF_PANEL / LANES }; /* of a panel */
 enum { PANELS_MAX = NR_PANELS > WIDE_PANELS ? NR_PANELS : WIDE_PANELS };
 

@@ -1,6 +1,11 @@
 /* The table of one precision. scalar.c and kernels_impl.h include this twice: with PRECISION, with NAME for the names
  * of its functions, and after the functions that these call. */
 
+static void NAME(deform)(const uint8_t *pixels, const struct mf_deformation *deformation, uint8_t *deformed)
+{
+    deform(pixels, deformation, deformed);
+}
+
 static void NAME(scale)(const uint8_t *pixels, int begin, int end, struct mf_matrix x)
 {
     scale(PRECISION, pixels, begin, end, x);
@@ -72,6 +77,7 @@ const struct mf_kernels NAME(kernels) = {
     .supported = SUPPORTED,
     .mr = MR,
     .nr_panels = NR_PANELS,
+    .deform = NAME(deform),
     .scale = NAME(scale),
     .pack_samples = NAME(pack_samples),
     .pack_pixels = NAME(pack_pixels),

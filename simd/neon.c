@@ -40,6 +40,22 @@ static inline vf v_pixels(const uint8_t *p)
     return vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
 }
 
+static inline int32x4_t v_gather(const uint16_t *p, int32x4_t i)
+{
+    int32_t four[4];
+    for (int lane = 0; lane < 4; lane++)
+        memcpy(&four[lane], p + i[lane], sizeof four[lane]);
+    return vld1q_s32(four);
+}
+
+static inline void v_store_bytes(uint8_t *p, int32x4_t i)
+{
+    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(i));
+    const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
+    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(p, &four, sizeof four);
+}
+
 static bool mf_supported_neon(void)
 {
     return true; /* part of AArch64 */

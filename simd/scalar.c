@@ -1,6 +1,7 @@
 /* The definition of every kernel, in plain C and fmaf. Never tuned: the other instruction sets must equal it. */
 #include "kernels.h"
 #include "softmax_constants.h"
+#include "spline.h"
 
 #include <assert.h>
 #include <float.h>
@@ -38,6 +39,47 @@ static float settle(enum mf_precision precision, float x)
 static bool mf_supported_scalar(void)
 {
     return true;
+}
+
+/* The control points of one coordinate at a place. */
+static float spline_at(const float points[MF_NODES][MF_NODES], int row, int column)
+{
+    float sum = 0.0f;
+    for (int g = 0; g < MF_NODES; g++) {
+        float along = 0.0f;
+        for (int h = 0; h < MF_NODES; h++)
+            along = fmaf(mf_spline[h][column], points[g][h], along);
+        sum = fmaf(mf_spline[g][row], along, sum);
+    }
+    return sum;
+}
+
+/* In 1/MF_SUBPIXELS of a pixel, from the pixel before the first: 0 to 29 * MF_SUBPIXELS. */
+static int subpixels(float place)
+{
+    place = place > -1.0f ? place : -1.0f;
+    place = (float)MF_SIDE > place ? place : (float)MF_SIDE;
+    return (int)(fmaf(place, MF_SUBPIXELS, MF_PLACE_ROUND) - MF_PLACE_ROUND) + MF_SUBPIXELS;
+}
+
+static int pixel_at(const uint8_t *pixels, int row, int column)
+{
+    const bool inside = row >= 0 && row < MF_SIDE && column >= 0 && column < MF_SIDE;
+    return inside ? pixels[row * MF_SIDE + column] : 0;
+}
+
+static void deform(const uint8_t *pixels, const struct mf_deformation *deformation, uint8_t *deformed)
+{
+    for (int i = 0; i < MF_INPUTS; i++) {
+        const int x = subpixels(spline_at(deformation->x, i / MF_SIDE, i % MF_SIDE));
+        const int y = subpixels(spline_at(deformation->y, i / MF_SIDE, i % MF_SIDE));
+        const int column = x / MF_SUBPIXELS - 1, right = x % MF_SUBPIXELS, left = MF_SUBPIXELS - right;
+        const int row = y / MF_SUBPIXELS - 1, below = y % MF_SUBPIXELS, above = MF_SUBPIXELS - below;
+        const int sum =
+            left * above * pixel_at(pixels, row, column) + right * above * pixel_at(pixels, row, column + 1) +
+            left * below * pixel_at(pixels, row + 1, column) + right * below * pixel_at(pixels, row + 1, column + 1);
+        deformed[i] = (uint8_t)((sum + MF_SUBPIXELS * MF_SUBPIXELS / 2) / (MF_SUBPIXELS * MF_SUBPIXELS));
+    }
 }
 
 static void scale(enum mf_precision precision, const uint8_t *pixels, int begin, int end, struct mf_matrix x)

@@ -10,6 +10,8 @@
  *   v_select(m, a, b)       a where m, else b
  *   v_pixels(p)             LANES bytes from p, as floats
  *   v_low, v_high(a, b)     the first and the second half of a and b, interleaved
+ *   v_gather(p, i)          32 bits from p + i, where p points to 16 bits
+ *   v_store_bytes(p, i)     the lowest byte of each integer
  *
  * + - * / are the compiler's own operators on vectors (-ffp-contract=off keeps each of them one rounding). */
 #include "kernels.h"

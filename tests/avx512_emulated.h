@@ -56,6 +56,26 @@ EMULATED void emulated_storeu(void *p, __m512 a)
     memcpy(p, &a, sizeof a);
 }
 
+EMULATED emulated_ints emulated_gather(emulated_ints index, const void *base)
+{
+    emulated_ints gathered;
+    for (int lane = 0; lane < 16; lane++) {
+        int one;
+        memcpy(&one, (const char *)base + 2 * index[lane], sizeof one);
+        gathered[lane] = one;
+    }
+    return gathered;
+}
+
+EMULATED __m128i emulated_low_bytes(emulated_ints x)
+{
+    return (__m128i) __builtin_convertvector(x & 0xff, emulated_bytes);
+}
+
+#define __m512i emulated_ints
+#undef _mm512_i32gather_epi32
+#define _mm512_i32gather_epi32(index, base, scale) emulated_gather(index, base) /* avx512.c has scale 2 alone */
+#define _mm512_cvtepi32_epi8 emulated_low_bytes
 #define _mm512_load_ps(p) (*(const __m512 *)(p))
 #define _mm512_store_ps(p, x) (*(__m512 *)(p) = (x))
 #define _mm512_storeu_ps emulated_storeu

@@ -14,12 +14,14 @@ static const struct bits_case {
     const char *name;
     size_t images; /* the first of the training set */
     int epochs, batch, hidden_count, hidden[MNIST_FAST_MAX_HIDDEN];
+    bool deformed; /* by every kind of deformation */
 } cases[] = {
     {.name = "default", .images = 60000, .epochs = 5},
     {.name = "full", .images = 60000, .epochs = 1}, /* 54 steps, what `mnist_fast --epochs 1` does */
     {.name = "short", .images = 2500, .epochs = 1}, /* 3 steps at full size, the last on a quarter of a batch */
     {.name = "odd", .images = 300, .epochs = 1, .batch = 97, .hidden_count = 3, .hidden = {37, 501, 3}},
     {.name = "one", .images = 300, .epochs = 2, .hidden_count = 1, .hidden = {65}}, /* fewer images than a batch */
+    {.name = "deformed", .images = 300, .epochs = 2, .batch = 97, .hidden_count = 1, .hidden = {65}, .deformed = true},
     {.name = "six", .images = 300, .epochs = 1, .batch = 32, .hidden_count = 6, .hidden = {40, 33, 32, 17, 16, 9}},
 };
 
@@ -70,6 +72,13 @@ int main(int argc, char **argv)
         config.hidden_count = c->hidden_count;
         memset(config.hidden, 0, sizeof config.hidden);
         memcpy(config.hidden, c->hidden, (size_t)c->hidden_count * sizeof *c->hidden);
+    }
+    if (c->deformed) {
+        config.rotation = 0.25;
+        config.shear = 0.1;
+        config.scale = 0.15;
+        config.shift = 1.5;
+        config.elastic = 4;
     }
 
     mnist_fast_images images = {0};

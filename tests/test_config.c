@@ -274,6 +274,8 @@ START_TEST(default_config)
     ck_assert(config.epsilon == 1e-7f && config.validation_fraction == 0.1);
     ck_assert(config.weight_decay == 0 && config.patience == 0 && config.schedule == MNIST_FAST_CONSTANT);
     ck_assert(config.schedule_epochs == 0 && config.warmup_steps == 0 && config.precision == MNIST_FAST_FP32);
+    ck_assert(config.rotation == 0 && config.shear == 0 && config.scale == 0 && config.shift == 0 &&
+              config.elastic == 0);
 }
 END_TEST
 
@@ -310,6 +312,11 @@ START_TEST(config_ranges)
         MEMBER(schedule_epochs, int, -1, INT_MIN),
         MEMBER(warmup_steps, int, -1, INT_MIN),
         MEMBER(precision, int, -1, 2, INT_MAX),
+        MEMBER(rotation, double, -0.1, 1.01, NAN, INFINITY),
+        MEMBER(shear, double, -0.1, 1.01, NAN, INFINITY),
+        MEMBER(scale, double, -0.1, 0.51, NAN, INFINITY),
+        MEMBER(shift, double, -0.1, 28.1, NAN, INFINITY),
+        MEMBER(elastic, double, -0.1, 28.1, NAN, INFINITY),
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         for (size_t k = 0; k < wrong[i].count; k++) {
@@ -341,6 +348,9 @@ START_TEST(config_ranges)
     config.schedule = MNIST_FAST_COSINE;
     config.schedule_epochs = INT_MAX;
     config.warmup_steps = INT_MAX;
+    config.rotation = config.shear = 1;
+    config.scale = 0.5;
+    config.shift = config.elastic = 28;
     mnist_fast_error error;
     ck_assert_int_eq(mnist_fast_set_config(network, &config, &error), MNIST_FAST_OK);
     mnist_fast_config found;

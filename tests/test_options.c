@@ -296,6 +296,65 @@ START_TEST(schedule)
 }
 END_TEST
 
+START_TEST(augment)
+{
+    static const char *const wrong[] = {"",
+                                        "rotation",
+                                        "rotation=",
+                                        "rotation=x",
+                                        "rotation=-1",
+                                        "rotation=nan",
+                                        "rotation=inf",
+                                        "rotation=0.1,",
+                                        ",shift=1",
+                                        "rotation=0.1;shift=1",
+                                        "rotations=0.1",
+                                        "rotation =0.1",
+                                        "rotation= 0.1",
+                                        "shift=1e400",
+                                        "turn=1",
+                                        "elastic"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        BAD("--augment: expected NAME=X,... of rotation, shear, scale, shift and elastic, none below 0", "--augment",
+            wrong[i]);
+    const mnist_fast_config *config = &options.config;
+    char text[128];
+    GOOD("--augment", "elastic=4,rotation=0.25,shift=1.5");
+    ck_assert(config->rotation == 0.25 && config->shear == 0 && config->scale == 0 && config->shift == 1.5 &&
+              config->elastic == 4);
+    ck_assert_str_eq(cli_augment_text(config, text, sizeof text), "rotation=0.25,shift=1.5,elastic=4");
+    GOOD("--augment", "shear=1,scale=.5", "--augment", "scale=0.1");
+    ck_assert(config->shear == 0 && config->scale == 0.1);
+    GOOD("--augment", "shear=0");
+    ck_assert_ptr_null(cli_augment_text(config, text, sizeof text));
+    BAD("--augment-preview has no meaning without --augment", "--augment-preview", "a.png");
+    BAD("--augment-preview has no meaning without --augment", "--augment-preview", "a.png", "--augment", "shift=0");
+    GOOD("--augment-preview", "a.png", "--augment", "shift=1");
+    ck_assert_str_eq(options.augment_preview, "a.png");
+}
+END_TEST
+
+/* What the command line says stands; the recipe says the rest. */
+START_TEST(recipe)
+{
+    GOOD("--recipe", "none");
+    ck_assert(options.epochs == 5 && !options.given[CLI_OPTION_EPOCHS]);
+    BAD("--recipe: expected none or best", "--recipe", "worst");
+    GOOD("--recipe", "best");
+    const mnist_fast_config *config = &options.config;
+    const mnist_fast_config best = *config;
+    const int epochs = options.epochs;
+    ck_assert(epochs > 5 && config->schedule == MNIST_FAST_COSINE && config->schedule_epochs == epochs);
+    ck_assert(config->rotation > 0 && config->scale > 0 && config->shift > 0 && config->elastic > 0);
+    ck_assert(config->validation_fraction == 0 && options.given[CLI_OPTION_VALIDATION]);
+    GOOD("--validation", "0.1", "--recipe", "best", "--augment", "shift=2", "--seed", "7");
+    ck_assert(config->validation_fraction == 0.1 && config->shift == 2 && config->rotation == 0 && config->seed == 7);
+    ck_assert(options.epochs == epochs && config->learning_rate == best.learning_rate);
+    GOOD("--epochs", "9", "--recipe=best");
+    ck_assert(options.epochs == 9 && config->schedule_epochs == 9 && config->elastic == best.elastic);
+}
+END_TEST
+
 START_TEST(wrong_usage)
 {
     BAD("--nonsense: there is no such option", "--nonsense");
@@ -434,7 +493,7 @@ static const struct {
     {CLI_OPTION_MIN_ACCURACY, "0"},     {CLI_OPTION_SCHEDULE, "constant"},
     {CLI_OPTION_WARMUP, "0"},           {CLI_OPTION_WEIGHT_DECAY, "0"},
     {CLI_OPTION_PATIENCE, "0"},         {CLI_OPTION_INVERT, "auto"},
-    {CLI_OPTION_PRECISION, "fp32"},
+    {CLI_OPTION_PRECISION, "fp32"},     {CLI_OPTION_RECIPE, "none"},
 };
 
 static const char *shown_default(int id)
@@ -500,6 +559,8 @@ int main(void)
     tcase_add_test(tcase, reals_and_seed);
     tcase_add_test(tcase, precision);
     tcase_add_test(tcase, schedule);
+    tcase_add_test(tcase, augment);
+    tcase_add_test(tcase, recipe);
     tcase_add_test(tcase, wrong_usage);
     tcase_add_test(tcase, commands_and_operands);
     tcase_add_test(tcase, help_and_version_come_first);

@@ -333,6 +333,40 @@ START_TEST(useless_model)
 }
 END_TEST
 
+START_TEST(augment)
+{
+    const char *const preview = in_folder("preview.png"), *const plain = in_folder("plain"),
+                      *const none = in_folder("none");
+    char crc[9];
+    strcpy(crc, weights_of(RUN(USUAL, "--save", plain)));
+    weights_of(RUN(USUAL, "--augment", "rotation=0,elastic=0", "--save", none));
+    file_expect_same(plain, none);
+    static const char strengths[] = "rotation=0.25,shear=0.1,scale=0.15,shift=1.5,elastic=4";
+    ck_assert_str_ne(weights_of(RUN(USUAL, "--augment", strengths)), crc);
+    struct result result =
+        RUN(USUAL, "--augment", strengths, "--checkpoint", in_folder("augmented"), "--augment-preview", preview);
+    expect_code(result, 0);
+    expect_says(result.out, "\n  augment   rotation=0.25,shear=0.1,scale=0.15,shift=1.5,elastic=4\n");
+    release(&result);
+    struct bytes png = file_read(preview);
+    ck_assert(png.size > 1000 && memcmp(png.data, "\x89PNG\r\n\x1a\n", 8) == 0);
+    free(png.data);
+    result = RUN("--resume", in_folder("augmented"), "--epochs", "4", "--augment", "shift=1.5");
+    expect_error(result, 1, "was trained with another --augment");
+    release(&result);
+    strcpy(crc, weights_of(RUN(USUAL, "--epochs", "4", "--augment", strengths)));
+    ck_assert_str_eq(weights_of(RUN("--resume", in_folder("augmented"), "--epochs", "4")), crc);
+    ck_assert_str_eq(weights_of(RUN("--resume", in_folder("augmented"), "--epochs", "4", "--augment", strengths)), crc);
+    weights_of(RUN("--resume", in_folder("augmented"), "--epochs", "4", "--augment", "shift=1.5", "--force"));
+    result = RUN(USUAL, "--augment", "scale=0.6");
+    expect_error(result, 1, "scale: expected a number from 0 to 0.5, found 0.6");
+    release(&result);
+    result = RUN(USUAL, "--augment", strengths, "--augment-preview", in_folder("nowhere/preview.png"));
+    expect_error(result, 1, "nowhere/preview.png");
+    release(&result);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = program_begin("program_training");
@@ -342,6 +376,7 @@ int main(void)
     tcase_add_test(tcase, schedule);
     tcase_add_test(tcase, weight_decay);
     tcase_add_test(tcase, precision);
+    tcase_add_test(tcase, augment);
     tcase_add_test(tcase, diverged_training_writes_nothing);
     tcase_add_test(tcase, useless_model);
     return program_end();

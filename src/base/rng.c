@@ -28,6 +28,13 @@ void mf_random_block(uint64_t seed, uint32_t stream, uint64_t block, uint32_t ou
     mf_philox4x32(counter, key, out);
 }
 
+void mf_random_of_image(uint64_t seed, uint32_t epoch, uint32_t image, uint32_t block, uint32_t out[4])
+{
+    const uint32_t counter[4] = {block, image, epoch, 1}; /* the last word of a stream's is 0 */
+    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    mf_philox4x32(counter, key, out);
+}
+
 uint32_t mf_random(uint64_t seed, uint32_t stream, uint64_t index)
 {
     uint32_t out[4];

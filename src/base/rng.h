@@ -22,6 +22,9 @@ uint32_t mf_random(uint64_t seed, uint32_t stream, uint64_t index);
 /* Numbers 4 * block to 4 * block + 3 of a stream, for the price of one. */
 void mf_random_block(uint64_t seed, uint32_t stream, uint64_t block, uint32_t out[4]);
 
+/* A block for an image in an epoch. No stream shares a number with it. */
+void mf_random_of_image(uint64_t seed, uint32_t epoch, uint32_t image, uint32_t block, uint32_t out[4]);
+
 /* An integer in [0, n), n >= 1, from a random 32-bit number: the high half of the product. */
 static inline uint32_t mf_random_below(uint32_t random, uint32_t n)
 {

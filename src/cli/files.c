@@ -32,8 +32,8 @@ bool cli_same_file(const char *a, const char *b)
 
 mnist_fast_status cli_check_distinct_files(const struct cli_options *options, mnist_fast_error *error)
 {
-    static const enum cli_option_id ids[] = {CLI_OPTION_RESUME, CLI_OPTION_CHECKPOINT, CLI_OPTION_SAVE, CLI_OPTION_LOG,
-                                             CLI_OPTION_REPORT};
+    static const enum cli_option_id ids[] = {CLI_OPTION_RESUME, CLI_OPTION_CHECKPOINT, CLI_OPTION_SAVE,
+                                             CLI_OPTION_LOG,    CLI_OPTION_REPORT,     CLI_OPTION_AUGMENT_PREVIEW};
     enum { FILES = sizeof ids / sizeof *ids };
     for (int i = 0; i < FILES; i++)
         for (int j = i + 1; j < FILES; j++) {

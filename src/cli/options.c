@@ -24,6 +24,11 @@ enum {
 /* In the order of the enumerations of mnist_fast.h. */
 static const char *const schedules[] = {"constant", "cosine", NULL}, *const inversions[] = {"auto", "yes", "no", NULL},
                          *const precisions[] = {"fp32", "bf16", NULL};
+static const char *const recipes[] = {"none", "best", NULL};
+static const char *const strengths[CLI_STRENGTHS] = {"rotation", "shear", "scale", "shift", "elastic"};
+_Static_assert(offsetof(mnist_fast_config, elastic) ==
+                   offsetof(mnist_fast_config, rotation) + (CLI_STRENGTHS - 1) * sizeof(double),
+               "the strengths stand side by side");
 
 /* Only a CLI_TYPE_CHOICE has choices. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -55,6 +60,12 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
                                  "decay of the weights, as in AdamW; not of biases"},
     [CLI_OPTION_PRECISION] = {"precision", 0, CLI_TYPE_CHOICE, "NAME", 0, 0, TRAIN | INFO, FIELD(config.precision),
                               "of the products: fp32, or bf16, which AMX computes", precisions},
+    [CLI_OPTION_AUGMENT] = {"augment", 0, CLI_TYPE_AUGMENT, "NAME=X,...", 0, 0, TRAIN, FIELD(config.rotation),
+                            "deform the training images: rotation, shear, scale, shift, elastic"},
+    [CLI_OPTION_AUGMENT_PREVIEW] = {"augment-preview", 0, CLI_TYPE_TEXT, "FILE", 0, 0, TRAIN, FIELD(augment_preview),
+                                    "write a picture of deformed images, as .png"},
+    [CLI_OPTION_RECIPE] = {"recipe", 0, CLI_TYPE_CHOICE, "NAME", 0, 0, TRAIN, FIELD(recipe),
+                           "none, or best: the options of docs/accuracy.md", recipes},
     [CLI_OPTION_SEED] = {"seed", 's', CLI_TYPE_SEED, "N", 0, 0, TRAIN, FIELD(config.seed),
                          "seed of all random numbers: one seed, one model"},
     [CLI_OPTION_VALIDATION] = {"validation", 0, CLI_TYPE_SHARE, "X", 0, 0, TRAIN, FIELD(config.validation_fraction),
@@ -202,6 +213,42 @@ static bool read_layers(const char *text, const struct cli_option *option, mnist
     }
 }
 
+/* NAME=X,...: those that are not named are 0. */
+static bool read_augment(const char *text, double values[CLI_STRENGTHS])
+{
+    memset(values, 0, CLI_STRENGTHS * sizeof *values);
+    for (;;) {
+        int i = 0;
+        size_t length;
+        while (i < CLI_STRENGTHS &&
+               (length = strlen(strengths[i]), strncmp(text, strengths[i], length) != 0 || text[length] != '='))
+            i++;
+        if (i == CLI_STRENGTHS)
+            return false;
+        text += length + 1;
+        char *end;
+        values[i] = strtod(text, &end);
+        if (!starts_number(text) || end == text || (*end && *end != ',') || !(values[i] >= 0) || !isfinite(values[i]))
+            return false;
+        if (!*end)
+            return true;
+        text = end + 1;
+    }
+}
+
+const char *cli_augment_text(const mnist_fast_config *config, char *buffer, size_t size)
+{
+    const double *value = &config->rotation;
+    size_t length = 0;
+    for (int i = 0; i < CLI_STRENGTHS; i++) {
+        char number[32];
+        if (value[i] != 0 && length < size)
+            length += (size_t)snprintf(buffer + length, size - length, "%s%s=%s", length ? "," : "", strengths[i],
+                                       cli_shortest(value[i], false, number, sizeof number));
+    }
+    return length ? buffer : NULL;
+}
+
 void cli_option_expected(const struct cli_option *option, char *expected, size_t size)
 {
     *expected = '\0';
@@ -221,6 +268,9 @@ void cli_option_expected(const struct cli_option *option, char *expected, size_t
         }
         break;
     case CLI_TYPE_SHARE: snprintf(expected, size, "a number from 0 to %s1", option->high ? "" : "below "); break;
+    case CLI_TYPE_AUGMENT:
+        snprintf(expected, size, "NAME=X,... of rotation, shear, scale, shift and elastic, none below 0");
+        break;
     case CLI_TYPE_LAYERS:
         snprintf(expected, size, "1 to %d whole numbers from %d to %d, separated by commas", MNIST_FAST_MAX_HIDDEN,
                  option->low, option->high);
@@ -267,6 +317,7 @@ static mnist_fast_status set_value(const struct cli_option *option, const char *
         good = read_double(text, value) && *value >= 0 && (*value < 1 || (option->high && *value <= 1));
         break;
     }
+    case CLI_TYPE_AUGMENT: good = read_augment(text, field); break;
     case CLI_TYPE_LAYERS: good = read_layers(text, option, &options->config); break;
     case CLI_TYPE_TEXT:
         good = *text != '\0';
@@ -283,6 +334,32 @@ static mnist_fast_status set_value(const struct cli_option *option, const char *
     }
     }
     return good ? MNIST_FAST_OK : wrong_value(option, text, error);
+}
+
+/* What --recipe best stands for, where the command line does not say otherwise; docs/accuracy.md has the reasons. */
+static const struct {
+    enum cli_option_id id;
+    const char *value;
+} best_recipe[] = {
+    {CLI_OPTION_EPOCHS, "250"},
+    {CLI_OPTION_VALIDATION, "0"},
+    {CLI_OPTION_LR, "0.002"},
+    {CLI_OPTION_SCHEDULE, "cosine"},
+    {CLI_OPTION_WARMUP, "300"},
+    {CLI_OPTION_WEIGHT_DECAY, "0.05"},
+    {CLI_OPTION_AUGMENT, "rotation=0.25,scale=0.15,shift=1.5,elastic=3"},
+};
+
+static mnist_fast_status apply_recipe(struct cli_options *options, mnist_fast_error *error)
+{
+    mnist_fast_status status = MNIST_FAST_OK;
+    for (size_t i = 0; !status && i < sizeof best_recipe / sizeof *best_recipe; i++) {
+        const enum cli_option_id id = best_recipe[i].id;
+        if (!options->given[id])
+            status = set_value(&cli_option_table[id], best_recipe[i].value, options, error);
+        options->given[id] = true;
+    }
+    return status;
 }
 
 /* Codes above every letter, so that getopt's answer is a letter or an option's index. */
@@ -408,6 +485,10 @@ static mnist_fast_status check_command(struct cli_options *options, mnist_fast_e
     if (config->schedule == MNIST_FAST_COSINE && options->epochs == 0)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--schedule cosine: --epochs must be at least 1");
     options->config.schedule_epochs = config->schedule == MNIST_FAST_COSINE ? options->epochs : 0;
+    char buffer[256];
+    if (options->augment_preview && !cli_augment_text(config, buffer, sizeof buffer) && !options->resume)
+        return cli_fail(error, MNIST_FAST_BAD_ARGUMENT,
+                        "--augment-preview has no meaning without --augment NAME=X,...");
     if (options->force && !options->resume)
         return cli_fail(error, MNIST_FAST_BAD_ARGUMENT, "--force has no meaning without --resume FILE");
     if (options->given[CLI_OPTION_CHECKPOINT_EVERY] && !options->checkpoint)
@@ -465,6 +546,11 @@ mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *o
     while (optind < argc)
         options->operands[options->operand_count++] = argv[optind++];
 
+    if (options->recipe == CLI_RECIPE_BEST) {
+        const mnist_fast_status status = apply_recipe(options, error);
+        if (status)
+            return status;
+    }
     if (!options->data)
         options->data = environment("MNIST_FAST_DATA");
     return check_command(options, error);
@@ -481,6 +567,7 @@ const char *cli_option_value(const struct cli_option *option, const struct cli_o
     case CLI_TYPE_CHOICE: return option->choices[*(const int *)field];
     case CLI_TYPE_DECAY:
     case CLI_TYPE_SHARE: return cli_shortest(*(const double *)field, false, buffer, size);
+    case CLI_TYPE_AUGMENT: return cli_augment_text(&options->config, buffer, size);
     case CLI_TYPE_LAYERS: {
         size_t length = 0;
         *buffer = '\0';

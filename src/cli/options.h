@@ -26,6 +26,13 @@ const char *cli_command_name(enum cli_command command);
 const char *cli_precision_name(mnist_fast_precision precision);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 
+enum { CLI_STRENGTHS = 5 }; /* of a deformation: the members of mnist_fast_config from rotation to elastic */
+
+/* The strengths that are not 0, as --augment takes them; NULL: none. */
+const char *cli_augment_text(const mnist_fast_config *config, char *buffer, size_t size);
+
+enum cli_recipe { CLI_RECIPE_NONE, CLI_RECIPE_BEST };
+
 enum cli_option_id {
     CLI_OPTION_THREADS,
     CLI_OPTION_ISA,
@@ -41,6 +48,9 @@ enum cli_option_id {
     CLI_OPTION_WARMUP,
     CLI_OPTION_WEIGHT_DECAY,
     CLI_OPTION_PRECISION,
+    CLI_OPTION_AUGMENT,
+    CLI_OPTION_AUGMENT_PREVIEW,
+    CLI_OPTION_RECIPE,
     CLI_OPTION_SEED,
     CLI_OPTION_VALIDATION,
     CLI_OPTION_PATIENCE,
@@ -77,6 +87,7 @@ enum cli_option_type {
     CLI_TYPE_CHOICE,
     CLI_TYPE_SHARE,
     CLI_TYPE_LAYERS,
+    CLI_TYPE_AUGMENT,
     CLI_TYPE_TEXT,
     CLI_TYPE_TEXTS /* may be given again and again */
 };
@@ -118,9 +129,10 @@ struct cli_options {
     const char *isa;         /* NULL: MNIST_FAST_ISA, else the best */
     const char *data;        /* --data, else MNIST_FAST_DATA; NULL: the default folder */
     struct cli_texts models;
-    const char *save, *resume, *checkpoint, *log, *tensorboard, *report, *dump_input, *onnx;
+    const char *save, *resume, *checkpoint, *log, *tensorboard, *report, *dump_input, *onnx, *augment_preview;
     int epochs, checkpoint_every, mistakes;
     double min_accuracy;
+    int recipe; /* enum cli_recipe */
     mnist_fast_invert invert;
     mnist_fast_config config;
     bool force, csv, json, raw, show, profile, quiet, verbose, help, version;

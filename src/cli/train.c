@@ -4,6 +4,7 @@
 #include "draw.h"
 #include "files.h"
 #include "log.h"
+#include "preview.h"
 #include "program.h"
 #include "progress.h"
 #include "report.h"
@@ -106,10 +107,11 @@ static int on_progress(const mnist_fast_progress *progress, void *user)
 static bool copy_value(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config)
 {
     const bool real = option->type == CLI_TYPE_SHARE || option->type == CLI_TYPE_DECAY;
-    const size_t size = option->type == CLI_TYPE_SEED   ? sizeof(uint64_t)
-                        : real                          ? sizeof(double)
-                        : option->type == CLI_TYPE_RATE ? sizeof(float)
-                                                        : sizeof(int);
+    const size_t size = option->type == CLI_TYPE_AUGMENT ? CLI_STRENGTHS * sizeof(double)
+                        : option->type == CLI_TYPE_SEED  ? sizeof(uint64_t)
+                        : real                           ? sizeof(double)
+                        : option->type == CLI_TYPE_RATE  ? sizeof(float)
+                                                         : sizeof(int);
     char *to = (char *)config + (option->field - offsetof(struct cli_options, config));
     const char *value = (const char *)from + option->field;
     if (memcmp(to, value, size) == 0)
@@ -148,7 +150,8 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
 {
     static const enum cli_option_id ids[] = {CLI_OPTION_BATCH,      CLI_OPTION_LR,           CLI_OPTION_SCHEDULE,
                                              CLI_OPTION_WARMUP,     CLI_OPTION_WEIGHT_DECAY, CLI_OPTION_SEED,
-                                             CLI_OPTION_VALIDATION, CLI_OPTION_PATIENCE,     CLI_OPTION_SHUFFLE_BUFFER};
+                                             CLI_OPTION_VALIDATION, CLI_OPTION_PATIENCE,     CLI_OPTION_SHUFFLE_BUFFER,
+                                             CLI_OPTION_AUGMENT};
     const struct cli_options *options = run->training.options;
     const mnist_fast_config *wanted = &options->config;
     mnist_fast_config config;
@@ -212,6 +215,8 @@ static int prepare(struct run *run)
         return cli_failed(&run->error);
     if (options->checkpoint && mnist_fast_check_writable(options->checkpoint, &run->error))
         return cli_failed(&run->error);
+    if (options->augment_preview && mnist_fast_check_writable(options->augment_preview, &run->error))
+        return cli_failed(&run->error);
     if (options->report && cli_report_check(options->report, &run->error))
         return cli_failed(&run->error);
     if (cli_load_images(options, MNIST_FAST_TRAIN, true, &t->train) ||
@@ -220,6 +225,8 @@ static int prepare(struct run *run)
     if (make_network(run))
         return cli_failed(&run->error);
     mnist_fast_get_config(t->network, &t->config, sizeof t->config);
+    if (options->augment_preview && cli_write_preview(t->network, &t->train, options->augment_preview, &run->error))
+        return cli_failed(&run->error);
     mnist_fast_set_profiling(t->network, options->profile || options->report);
     mnist_fast_split_counts(t->train.count, t->config.validation_fraction, &t->train_count, &t->validation_count);
     if (options->log && cli_log_open(options->log, options->resume, &run->log, &run->error))

@@ -29,16 +29,18 @@ static json_t *start_event(const struct cli_training *t)
     /* JSON's integers are signed in most readers: a larger seed is a string. */
     json_t *seed = config->seed <= INT64_MAX ? json_integer((json_int_t)config->seed)
                                              : json_sprintf("%llu", (unsigned long long)config->seed);
+    char text[256];
+    const char *augment = cli_augment_text(config, text, sizeof text);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:s, s:i, s:f, s:i, s:o, s:i, s:o}", "event",
-        "start", "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "precision",
+        "{s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:s, s:i, s:f, s:s?, s:i, s:o, s:i, s:o}",
+        "event", "start", "version", mnist_fast_version(), "isa", mnist_fast_isa(t->network), "precision",
         cli_precision_name(config->precision), "threads", mnist_fast_threads(t->network), "seed", seed, "parameters",
         (json_int_t)mnist_fast_parameter_count(t->network), "train_size", (json_int_t)t->train_count, "validation_size",
         (json_int_t)t->validation_count, "test_size", (json_int_t)t->test.count, "epochs", t->epochs, "batch",
         config->batch_size, "learning_rate", cli_json_float(config->learning_rate), "schedule",
         cli_schedule_name(config->schedule), "warmup", config->warmup_steps, "weight_decay", config->weight_decay,
-        "patience", config->patience, "hidden", hidden, "shuffle_buffer", config->shuffle_buffer, "data",
-        cli_json_text(cli_data_folder(t->options)));
+        "augment", augment, "patience", config->patience, "hidden", hidden, "shuffle_buffer", config->shuffle_buffer,
+        "data", cli_json_text(cli_data_folder(t->options)));
 }
 
 /* The longest lines need so many columns; a terminal with fewer gets shorter ones, a file gets all. */
@@ -66,6 +68,9 @@ static void print_extras(const mnist_fast_config *config)
         printf("  warm-up   %d steps\n", config->warmup_steps);
     if (config->weight_decay != 0)
         printf("  decay     %g of the weights\n", config->weight_decay);
+    char augment[256];
+    if (cli_augment_text(config, augment, sizeof augment))
+        printf("  augment   %s\n", augment);
     if (config->patience)
         printf("  patience  %d epoch%s\n", config->patience, config->patience == 1 ? "" : "s");
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/sized.h"
+#include "kernels.h"
 
 #include <math.h>
 
@@ -71,6 +72,17 @@ static mnist_fast_status check(const mnist_fast_config *c, mnist_fast_error *err
     if (c->warmup_steps < 0)
         return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "steps of the warm-up: expected at least 0, found %d",
                        c->warmup_steps);
+    const struct {
+        const char *name;
+        double value, most;
+    } strengths[] = {
+        {"rotation", c->rotation, 1}, {"shear", c->shear, 1},           {"scale", c->scale, 0.5},
+        {"shift", c->shift, MF_SIDE}, {"elastic", c->elastic, MF_SIDE},
+    };
+    for (size_t i = 0; i < sizeof strengths / sizeof *strengths; i++)
+        if (!(strengths[i].value >= 0 && strengths[i].value <= strengths[i].most))
+            return mf_fail(error, MNIST_FAST_BAD_ARGUMENT, "%s: expected a number from 0 to %g, found %g",
+                           strengths[i].name, strengths[i].most, strengths[i].value);
     return MNIST_FAST_OK;
 }
 

@@ -70,7 +70,8 @@ mnist_fast_status mnist_fast_set_config(mnist_fast *network, const mnist_fast_co
                        "precision: cannot be changed; create another network, or leave it as it is");
     /* Half an epoch of other batches means nothing. */
     if (new.batch_size != old->batch_size || new.shuffle_buffer != old->shuffle_buffer || new.seed != old->seed ||
-        new.validation_fraction != old->validation_fraction)
+        new.validation_fraction != old->validation_fraction || new.rotation != old->rotation ||
+        new.shear != old->shear || new.scale != old->scale || new.shift != old->shift || new.elastic != old->elastic)
         restart_epoch(network);
     if (!new.patience || new.seed != old->seed || new.validation_fraction != old->validation_fraction)
         mf_best_forget(network);

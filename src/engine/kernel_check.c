@@ -21,6 +21,7 @@ struct results {
     struct mf_matrix gradient, probability;
     float *loss, *finite, *transposed;
     uint8_t *digit;
+    uint8_t *deformed; /* (samples, 784) */
 };
 
 struct operands {
@@ -33,6 +34,7 @@ struct operands {
     struct mf_matrix wt;     /* (out, in) */
     struct mf_matrix logits; /* (samples, 10) */
     struct mf_adam adam;
+    struct mf_deformation deformation;
     struct mf_packed_nonzeros packed;
     struct mf_nonzero_index index;
     struct results initial, expected, found;
@@ -59,6 +61,7 @@ static struct results take_results(struct mf_arena *arena, const struct operands
         .finite = mf_arena_take(arena, sizeof(float)),
         .transposed = mf_arena_take(arena, MF_PANEL * MF_PANEL * sizeof(float)),
         .digit = mf_arena_take(arena, (size_t)samples),
+        .deformed = mf_arena_take(arena, (size_t)samples * MF_INPUTS),
     };
 }
 
@@ -154,6 +157,11 @@ static void fill_operands(struct operands *o, const struct mf_kernels *definitio
     for (int j = 0; j < out; j++)
         for (int i = 0; i <= o->rows; i++)
             *mf_at(r->v, i, j) = fabsf(*mf_at(r->v, i, j));
+    for (int g = 0; g < MF_NODES; g++)
+        for (int h = 0; h < MF_NODES; h++) { /* places within the image and around it */
+            o->deformation.x[g][h] = (float)(MF_SPAN * (h - 1)) + next_real(&values, 4, 0);
+            o->deformation.y[g][h] = (float)(MF_SPAN * (g - 1)) + next_real(&values, 4, 0);
+        }
     /* Step 3 of the default configuration, with a decay. */
     o->adam = (struct mf_adam){0.9f, 0.1f, 0.999f, 0.001f, 0.0037f, 18.3f, 1e-7f, 0.999f};
 }
@@ -165,6 +173,12 @@ typedef void run(struct operands *o, const struct mf_kernels *kernels, struct re
 static void scale(struct operands *o, const struct mf_kernels *kernels, struct results *r)
 {
     kernels->scale(o->pixels, o->shape.begin, o->shape.samples, r->scaled);
+}
+
+static void deform(struct operands *o, const struct mf_kernels *kernels, struct results *r)
+{
+    for (int i = o->shape.begin; i < o->shape.samples; i++)
+        kernels->deform(o->pixels + (size_t)i * MF_INPUTS, &o->deformation, r->deformed + (size_t)i * MF_INPUTS);
 }
 
 static struct mf_forward forward_op(const struct operands *o, struct mf_matrix x, int in, const struct results *r)
@@ -335,6 +349,7 @@ static const struct {
     const char *name;
     run *definition, *kernel;
 } checks[] = {
+    {"deform", deform, deform},
     {"scale", scale, scale},
     {"forward", forward, forward},
     {"index_columns or forward", forward, forward_indexed},

@@ -45,6 +45,11 @@ static const struct key {
     {"schedule_epochs", COUNT, offsetof(struct mf_metadata, config.schedule_epochs), false, true},
     {"warmup_steps", COUNT, offsetof(struct mf_metadata, config.warmup_steps), false, true},
     {"precision", PRECISION, offsetof(struct mf_metadata, config.precision), false, true},
+    {"rotation", DOUBLE, offsetof(struct mf_metadata, config.rotation), false, true},
+    {"shear", DOUBLE, offsetof(struct mf_metadata, config.shear), false, true},
+    {"scale", DOUBLE, offsetof(struct mf_metadata, config.scale), false, true},
+    {"shift", DOUBLE, offsetof(struct mf_metadata, config.shift), false, true},
+    {"elastic", DOUBLE, offsetof(struct mf_metadata, config.elastic), false, true},
     {"best_epoch", COUNT, offsetof(struct mf_metadata, best_epoch), true, true},
     {"best_loss", DOUBLE, offsetof(struct mf_metadata, best_loss), true, true},
 };

@@ -220,7 +220,7 @@ static void run_thread(struct training *run, int thread, struct mf_clock *clock)
                     .gradients = true,
                     .batch = samples,
                 };
-                mf_gather(n->workspace, run->images, run->order, start + begin, start + end, rows.begin);
+                mf_gather_deformed(n, run->images, run->order, start + begin, start + end, rows.begin);
                 mf_clock_lap(clock, MF_PHASE_GATHER, 0);
                 mf_forward_backward(n, &rows, clock);
             }
@@ -283,7 +283,7 @@ static mnist_fast_status make_partition(struct training *run, mnist_fast_error *
     if (sparse) {
         const size_t room = n->workspace->samples;
         const size_t samples = run->split.train_count < room ? run->split.train_count : room;
-        mf_gather(n->workspace, run->images, run->split.train, 0, samples, 0);
+        mf_gather_deformed(n, run->images, run->split.train, 0, samples, 0);
         mf_measure_density(n, (int)samples, density);
     }
     return mf_partition_make(n, sparse ? density : NULL, &run->partition, error);

@@ -3,6 +3,7 @@
 #include "arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "deformation.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -126,5 +127,21 @@ void mf_gather(struct mf_workspace *w, const mnist_fast_images *images, const ui
         memcpy(w->pixels + (size_t)row * MF_INPUTS, images->pixels + image * MF_INPUTS, MF_INPUTS);
         if (images->labels)
             w->labels[row] = images->labels[image];
+    }
+}
+
+void mf_gather_deformed(mnist_fast *n, const mnist_fast_images *images, const uint32_t *order, size_t begin, size_t end,
+                        int row)
+{
+    struct mf_workspace *w = n->workspace;
+    if (!mf_deforms(&n->config)) {
+        mf_gather(w, images, order, begin, end, row);
+        return;
+    }
+    assert(begin <= end && row >= 0 && end - begin <= (size_t)(w->samples - row));
+    for (size_t i = begin; i < end; i++, row++) {
+        mf_deform_image(n, (uint32_t)n->position.epoch, order[i], images->pixels + (size_t)order[i] * MF_INPUTS,
+                        w->pixels + (size_t)row * MF_INPUTS);
+        w->labels[row] = images->labels[order[i]];
     }
 }

@@ -34,4 +34,8 @@ struct mf_packed_nonzeros *mf_packed(struct mf_workspace *workspace, int thread,
 void mf_gather(struct mf_workspace *workspace, const mnist_fast_images *images, const uint32_t *order, size_t begin,
                size_t end, int row);
 
+/* The same for training in the epoch of network->position: deformed, where the configuration says so. */
+void mf_gather_deformed(mnist_fast *network, const mnist_fast_images *images, const uint32_t *order, size_t begin,
+                        size_t end, int row);
+
 #endif

@@ -88,7 +88,8 @@ _Images = _structure("_Images", pixels=_pointer, labels=_pointer, count=_size)
 _Config = _structure("_Config", size=_size, hidden=_int * MAX_HIDDEN, hidden_count=_int, batch_size=_int,
                      learning_rate=_float, beta1=_float, beta2=_float, epsilon=_float, validation_fraction=_double,
                      shuffle_buffer=_int, seed=ctypes.c_uint64, weight_decay=_double, patience=_int, schedule=_int,
-                     schedule_epochs=_int, warmup_steps=_int, precision=_int)
+                     schedule_epochs=_int, warmup_steps=_int, precision=_int, rotation=_double, shear=_double,
+                     scale=_double, shift=_double, elastic=_double)
 _NAMES = {"schedule": ("constant", "cosine"), "precision": ("fp32", "bf16")}
 _Position = _structure("_Position", epoch=_int, batch=_int, step=ctypes.c_uint64)
 _Metrics = _structure("_Metrics", loss=_double, accuracy=_double)
@@ -217,8 +218,8 @@ class Network:
 
     hidden: the units of each hidden layer. Other options are those of mnist_fast_config: batch_size, learning_rate,
     beta1, beta2, epsilon, validation_fraction, shuffle_buffer, seed, weight_decay, patience, schedule ("constant",
-    "cosine"), schedule_epochs, warmup_steps, precision ("fp32", "bf16"). isa and threads say how to compute; None and 0 choose what is best on this
-    machine. The result is the same with all of them.
+    "cosine"), schedule_epochs, warmup_steps, precision ("fp32", "bf16"), rotation, shear, scale, shift, elastic. isa and
+    threads say how to compute; None and 0 choose what is best on this machine. The result is the same with all of them.
     """
 
     def __init__(self, hidden: int | tuple[int, ...] = (500, 500, 500), *, isa: Optional[str] = None, threads: int = 0,

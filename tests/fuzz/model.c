@@ -238,6 +238,8 @@ static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
         config.schedule_epochs = 9;
         config.warmup_steps = 2;
         config.weight_decay = 0.01;
+        config.rotation = 0.2;
+        config.elastic = 2;
         return saved(to, &config, 2, true);
     case 4: return foreign(to, "fc1", "fc2");
     case 5: return foreign(to, "0", "2");

@@ -68,7 +68,7 @@ static size_t seed(int number, uint8_t to[FUZZ_LARGEST])
         [CLI_TYPE_RATE] = "1e-3",     [CLI_TYPE_DECAY] = "0.01",
         [CLI_TYPE_CHOICE] = "",       [CLI_TYPE_SHARE] = "0.25",
         [CLI_TYPE_LAYERS] = "5,6,70", [CLI_TYPE_TEXT] = "name",
-        [CLI_TYPE_TEXTS] = "model",
+        [CLI_TYPE_TEXTS] = "model",   [CLI_TYPE_AUGMENT] = "rotation=0.25,elastic=2",
     };
     const int command = number % CLI_COMMANDS, id = number / CLI_COMMANDS % CLI_OPTIONS;
     const int round = number / CLI_COMMANDS / CLI_OPTIONS;
