@@ -218,8 +218,8 @@ class Network:
 
     hidden: the units of each hidden layer. Other options are those of mnist_fast_config: batch_size, learning_rate,
     beta1, beta2, epsilon, validation_fraction, shuffle_buffer, seed, weight_decay, patience, schedule ("constant",
-    "cosine"), schedule_epochs, warmup_steps, precision ("fp32", "bf16"), rotation, shear, scale, shift, elastic. isa and
-    threads say how to compute; None and 0 choose what is best on this machine. The result is the same with all of them.
+    "cosine"), schedule_epochs, warmup_steps, precision ("fp32", "bf16"), rotation, shear, scale, shift, elastic. isa
+    and threads say how to compute; None and 0 choose what is best on this machine. The result is the same with all of them.
     """
 
     def __init__(self, hidden: int | tuple[int, ...] = (500, 500, 500), *, isa: Optional[str] = None, threads: int = 0,
