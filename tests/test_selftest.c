@@ -11,7 +11,8 @@
 /* What the callback received. */
 struct told {
     int results, problems, teams;
-    mnist_fast_selftest_result first_problem;
+    int processor; /* of the first problem, as what follows */
+    char isa[32];
     char text[sizeof((mnist_fast_error *)0)->text];
 };
 
@@ -22,7 +23,8 @@ static void tell(const mnist_fast_selftest_result *result, void *user)
     told->teams += result->processor == -1;
     if (!result->problem || told->problems++)
         return;
-    told->first_problem = *result;
+    told->processor = result->processor;
+    snprintf(told->isa, sizeof told->isa, "%s", result->isa);
     snprintf(told->text, sizeof told->text, "%s", result->problem);
 }
 
@@ -153,7 +155,7 @@ static struct told find(const struct mf_kernels *kernels, const char *name)
     mnist_fast_error error;
     ck_assert_int_eq(mf_selftest(list, tell, &told, &error), MNIST_FAST_BAD_MACHINE);
     ck_assert_int_ge(told.problems, 1);
-    ck_assert_str_eq(told.first_problem.isa, kernels->name);
+    ck_assert_str_eq(told.isa, kernels->name);
     if (!strstr(told.text, name) || !strstr(told.text, "(expected ") || !strstr(error.text, told.text))
         support_fail("expected %s in the problem '%s' and the error '%s'", name, told.text, error.text);
     return told;
@@ -207,7 +209,7 @@ START_TEST(one_processor_is_found)
         if (!CPU_ISSET(bad_processor, &set))
             continue;
         const struct told told = find(&broken, "softmax");
-        ck_assert_int_eq(told.first_problem.processor, bad_processor);
+        ck_assert_int_eq(told.processor, bad_processor);
         ck_assert_int_le(told.problems, 2); /* the team may have been there too, but no other processor */
     }
 }
@@ -227,7 +229,7 @@ START_TEST(the_team_is_tested)
     breaks = on_calling_thread;
     caller = pthread_self();
     const struct told told = find(&broken, "a training ends with wrong weights");
-    ck_assert_int_eq(told.first_problem.processor, -1);
+    ck_assert_int_eq(told.processor, -1);
     ck_assert_int_eq(told.problems, 1);
 }
 END_TEST
@@ -247,7 +249,7 @@ START_TEST(the_training_is_tested)
     struct mf_kernels broken = *(real = support_isas[0]);
     broken.bias_update = bias_update_of_19_samples;
     const struct told told = find(&broken, "a training ends with wrong weights");
-    ck_assert_int_ge(told.first_problem.processor, 0);
+    ck_assert_int_ge(told.processor, 0);
 }
 END_TEST
 

@@ -29,7 +29,7 @@ int cli_load_images(const struct cli_options *options, mnist_fast_part part, boo
     static bool noted;
     const uLong mnist_labels = part == MNIST_FAST_TRAIN ? 0xba07e8ef : 0xee8604d9; /* zlib's crc32 of MNIST's labels */
     const char *folder = cli_data_folder(options);
-    mnist_fast_error error;
+    mnist_fast_error error = {""};
     if (!folder && cli_no_data(&error))
         return cli_failed(&error);
     if (mnist_fast_load_images(folder, part, labels, images, &error))

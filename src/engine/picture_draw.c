@@ -1,5 +1,6 @@
 #include "picture_steps.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { LONGER_SIDE = 20 }; /* of the ink, in pixels of the result: MNIST's */
@@ -62,6 +63,7 @@ static void place(const struct mf_picture_work *work, struct mf_area box, uint8_
             if (ink >= 51)
                 core = mf_surround(core, x, y);
         }
+    assert(mass > 0);                           /* the box was drawn around ink */
     const int pixel = 2 * mf_longer_side(core); /* of the result */
     const int left = (int)(across * (UNIT / 2) / mass) - pixel * MF_SIDE / 2 - pixel / 2;
     const int top = (int)(down * (UNIT / 2) / mass) - pixel * MF_SIDE / 2 - pixel / 2;

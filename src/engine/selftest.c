@@ -30,7 +30,7 @@ struct set {
 /* A fifth of the pixels has ink, as in MNIST. */
 static void make_images(struct set *set)
 {
-    uint32_t random[4];
+    uint32_t random[4] = {0};
     for (int i = 0; i < IMAGES * MNIST_FAST_PIXELS; i++) {
         if (i % 4 == 0)
             mf_random_block(1, 0, (uint64_t)i / 4, random);
