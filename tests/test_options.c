@@ -313,10 +313,15 @@ START_TEST(augment)
                                         "rotation= 0.1",
                                         "shift=1e400",
                                         "turn=1",
-                                        "elastic"};
+                                        "elastic",
+                                        "rotation=1.1",
+                                        "shear=1.1",
+                                        "scale=0.51",
+                                        "shift=28.1",
+                                        "elastic=28.1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        BAD("--augment: expected NAME=X,... of rotation, shear, scale, shift and elastic, none below 0", "--augment",
-            wrong[i]);
+        BAD("--augment: expected NAME=X,... of rotation, shear (0 to 1), scale (0 to 0.5), shift, elastic (0 to 28)",
+            "--augment", wrong[i]);
     const mnist_fast_config *config = &options.config;
     char text[128];
     GOOD("--augment", "elastic=4,rotation=0.25,shift=1.5");

@@ -68,5 +68,5 @@ mnist_fast_status cli_check_first_line(const char *path, const char *line, const
     if (same)
         return MNIST_FAST_OK;
     return cli_fail(error, MNIST_FAST_BAD_FILE,
-                    "%s: holds something else (expected %s, or no file); choose another, or remove it", path, what);
+                    "%s: holds something else (expected %s, or no file); choose another name", path, what);
 }

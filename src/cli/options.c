@@ -26,6 +26,7 @@ static const char *const schedules[] = {"constant", "cosine", NULL}, *const inve
                          *const precisions[] = {"fp32", "bf16", NULL};
 static const char *const recipes[] = {"none", "best", NULL};
 static const char *const strengths[CLI_STRENGTHS] = {"rotation", "shear", "scale", "shift", "elastic"};
+static const double strongest[CLI_STRENGTHS] = {1, 1, 0.5, 28, 28};
 _Static_assert(offsetof(mnist_fast_config, elastic) ==
                    offsetof(mnist_fast_config, rotation) + (CLI_STRENGTHS - 1) * sizeof(double),
                "the strengths stand side by side");
@@ -228,7 +229,8 @@ static bool read_augment(const char *text, double values[CLI_STRENGTHS])
         text += length + 1;
         char *end;
         values[i] = strtod(text, &end);
-        if (!starts_number(text) || end == text || (*end && *end != ',') || !(values[i] >= 0) || !isfinite(values[i]))
+        if (!starts_number(text) || end == text || (*end && *end != ',') ||
+            !(values[i] >= 0 && values[i] <= strongest[i]))
             return false;
         if (!*end)
             return true;
@@ -269,7 +271,7 @@ void cli_option_expected(const struct cli_option *option, char *expected, size_t
         break;
     case CLI_TYPE_SHARE: snprintf(expected, size, "a number from 0 to %s1", option->high ? "" : "below "); break;
     case CLI_TYPE_AUGMENT:
-        snprintf(expected, size, "NAME=X,... of rotation, shear, scale, shift and elastic, none below 0");
+        snprintf(expected, size, "NAME=X,... of rotation, shear (0 to 1), scale (0 to 0.5), shift, elastic (0 to 28)");
         break;
     case CLI_TYPE_LAYERS:
         snprintf(expected, size, "1 to %d whole numbers from %d to %d, separated by commas", MNIST_FAST_MAX_HIDDEN,

@@ -2,6 +2,7 @@
 #include "picture_formats.h"
 #include "program.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 
 enum { MAX_VALUE = 65535, PAST_MAX = 1 << 24 };
@@ -100,8 +101,9 @@ mnist_fast_status cli_picture_decode_pnm(struct cli_bytes file, struct cli_pictu
     const uint64_t left = (uint64_t)(reader.end - reader.next);
     if (size[0] <= CLI_PICTURE_MAX_SIDE && size[1] <= CLI_PICTURE_MAX_SIDE && row_bytes * size[1] > left)
         return cli_fail(error, MNIST_FAST_BAD_DATA,
-                        "is cut short (expected at least %llu bytes for %u x %u pixels, found %llu); get it again",
-                        (unsigned long long)(row_bytes * size[1]), size[0], size[1], (unsigned long long)left);
+                        "is cut short (expected at least %" PRIu64 " bytes for %u x %u pixels, found %" PRIu64
+                        "); get it again",
+                        row_bytes * size[1], size[0], size[1], left);
     status = cli_picture_allocate(size[0], size[1], picture, error);
     if (status)
         return status;
@@ -120,8 +122,8 @@ mnist_fast_status cli_picture_decode_pnm(struct cli_bytes file, struct cli_pictu
                     return bad_value(&reader, i * channels + c, error);
                 if (rgb[c] > maximum)
                     return cli_fail(error, MNIST_FAST_BAD_DATA,
-                                    "is damaged (value %llu is above its maximum of %u); get it again",
-                                    (unsigned long long)(i * channels + c), maximum);
+                                    "is damaged (value %" PRIu64 " is above its maximum of %u); get it again",
+                                    i * channels + c, maximum);
             }
         }
         for (uint64_t c = 0; c < channels; c++)

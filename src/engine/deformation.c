@@ -9,6 +9,7 @@
 
 /* What is drawn: an offset in x and in y of each control point, and these. */
 enum { ROTATION, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y, AFFINE, POINTS = MF_NODES * MF_NODES };
+enum { MIDDLE = MF_NODES / 2 }; /* the control point in the middle of the image */
 enum { NUMBERS = AFFINE + 2 * POINTS, BLOCK = 8 /* numbers of 16 bits in a block of the generator */ };
 _Static_assert(NUMBERS % BLOCK == 0, "whole blocks are drawn");
 
@@ -47,7 +48,7 @@ static void draw_deformation(const mnist_fast_config *c, uint32_t epoch, uint32_
     const float elastic = (float)c->elastic;
     for (int g = 0; g < MF_NODES; g++)
         for (int h = 0; h < MF_NODES; h++) {
-            const float right = (float)(h - MF_NODES / 2), below = (float)(g - MF_NODES / 2);
+            const float right = (float)(h - MIDDLE), below = (float)(g - MIDDLE);
             const float *offset = &number[AFFINE + g * MF_NODES + h];
             d->x[g][h] = x0 + xx * right + xy * below + elastic * offset[0];
             d->y[g][h] = y0 + yx * right + yy * below + elastic * offset[POINTS];

@@ -366,11 +366,20 @@ static const struct {
 
 /* ---- comparing ---- */
 
+/* The same bits, or both NaN. */
+static bool same(float a, float b)
+{
+    uint32_t x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y || (isnan(a) && isnan(b));
+}
+
 static mnist_fast_status compare(const struct operands *o, const char *isa, const char *check, mnist_fast_error *error)
 {
     const float *expected = o->expected.block, *found = o->found.block;
     for (size_t i = 0; i < o->results_size; i++)
-        if (memcmp(&expected[i], &found[i], sizeof *found) != 0 && !(isnan(expected[i]) && isnan(found[i])))
+        if (!same(expected[i], found[i]))
             return mf_fail(error, MNIST_FAST_BAD_MACHINE,
                            "%s: %s computes a wrong number (expected %a, found %a, at %zu); do not rely on results of "
                            "this CPU or build",
