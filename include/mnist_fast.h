@@ -58,6 +58,13 @@ enum {
     MNIST_FAST_MAX_THREADS = 1024
 };
 
+/* The strengths of a deformation at most; their units are those of mnist_fast_config. */
+#define MNIST_FAST_MAX_ROTATION 1.0
+#define MNIST_FAST_MAX_SHEAR 1.0
+#define MNIST_FAST_MAX_SCALE 0.5
+#define MNIST_FAST_MAX_SHIFT 28.0
+#define MNIST_FAST_MAX_ELASTIC 28.0
+
 typedef enum mnist_fast_status {
     MNIST_FAST_OK = 0,
     MNIST_FAST_BAD_ARGUMENT, /* a value outside its range */
@@ -201,10 +208,10 @@ typedef struct mnist_fast_config {
     int warmup_steps;                  /* over which the learning rate first rises in a straight line; >= 0; 0 */
     mnist_fast_precision precision;    /* MNIST_FAST_FP32 */
     double rotation, shear, scale; /* the strengths of a deformation that each training image has anew in each epoch,
-                                      drawn evenly between minus them and them: an angle, 0 to 1 radian; columns a
-                                      row, 0 to 1; of the width and of the height, each to itself, 0 to 0.5; */
-    double shift, elastic;         /* pixels in each direction, 0 to 28; pixels by which each of 7 x 7 control points
-                                      of a smooth field moves, 0 to 28. See docs/accuracy.md. 0: none */
+                                      drawn evenly between minus them and them: an angle in radian; columns a row; of
+                                      the width and of the height, each to itself; */
+    double shift, elastic;         /* pixels in each direction; pixels by which each of 7 x 7 control points of a smooth
+                                      field moves. 0 to MNIST_FAST_MAX_...; see docs/accuracy.md. 0: none */
 } mnist_fast_config;
 
 /* Fills *config, of which the caller knows `size` bytes: mnist_fast_default_config(&config, sizeof config). */

@@ -320,7 +320,8 @@ START_TEST(augment)
                                         "shift=28.1",
                                         "elastic=28.1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        BAD("--augment: expected NAME=X,... of rotation, shear (0 to 1), scale (0 to 0.5), shift, elastic (0 to 28)",
+        BAD("--augment: expected NAME=X,... of rotation (0 to 1), shear (0 to 1), scale (0 to 0.5), shift (0 to 28), "
+            "elastic (0 to 28)",
             "--augment", wrong[i]);
     const mnist_fast_config *config = &options.config;
     char text[128];

@@ -41,9 +41,18 @@ START_TEST(table)
         ck_assert_msg((unsigned char)*c < 0x7f && (*c >= ' ' || *c == '\n'), "no plain ASCII in a pipe: %.20s", c);
     ck_assert_int_eq(count_lines(result.err), 1);
     expect_says(result.err, "another dataset than MNIST");
+    ck_assert_ptr_null(strstr(result.out, "  saved "));
     release(&result);
 
-    result = RUN(USUAL, "--quiet");
+    result = RUN(USUAL, "--save", in_folder("named.safetensors"), "--report", in_folder("named.html"));
+    expect_code(result, 0);
+    char line[600];
+    snprintf(line, sizeof line, "\n  saved     %s\n  report    %s\n", in_folder("named.safetensors"),
+             in_folder("named.html"));
+    expect_says(result.out, line);
+    release(&result);
+
+    result = RUN(USUAL, "--quiet", "--save", in_folder("named.safetensors"));
     expect_code(result, 0);
     ck_assert_int_eq(count_lines(result.out), 3);
     expect_says(result.out, "  test      loss ");

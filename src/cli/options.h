@@ -26,8 +26,6 @@ const char *cli_command_name(enum cli_command command);
 const char *cli_precision_name(mnist_fast_precision precision);
 const char *cli_schedule_name(mnist_fast_schedule schedule);
 
-enum { CLI_STRENGTHS = 5 }; /* of a deformation: the members of mnist_fast_config from rotation to elastic */
-
 /* The strengths that are not 0, as --augment takes them; NULL: none. */
 const char *cli_augment_text(const mnist_fast_config *config, char *buffer, size_t size);
 
@@ -146,12 +144,19 @@ mnist_fast_status cli_options_parse(int argc, char **argv, struct cli_options *o
 
 void cli_options_set_defaults(struct cli_options *options);
 
+/* Sets the field of an option from its text; NULL for a flag. */
+mnist_fast_status cli_option_set(const struct cli_option *option, const char *text, struct cli_options *options,
+                                 mnist_fast_error *error);
+
 /* What a value of an option must be, as in "a number above 0"; empty for a flag. */
 void cli_option_expected(const struct cli_option *option, char *expected, size_t size);
 
 /* The value of an option as a user would write it: in buffer, or the text that was given. NULL: there is none. */
 const char *cli_option_value(const struct cli_option *option, const struct cli_options *options, char *buffer,
                              size_t size);
+
+/* Copies the value of an option that is part of the configuration; whether it differed. */
+bool cli_option_copy(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config);
 
 void cli_options_help(FILE *file);
 

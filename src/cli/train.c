@@ -103,23 +103,6 @@ static int on_progress(const mnist_fast_progress *progress, void *user)
     return cli_caught_signal() != 0 || run->status;
 }
 
-/* Copies the value of an option between two configurations; whether it differed. */
-static bool copy_value(const struct cli_option *option, const struct cli_options *from, mnist_fast_config *config)
-{
-    const bool real = option->type == CLI_TYPE_SHARE || option->type == CLI_TYPE_DECAY;
-    const size_t size = option->type == CLI_TYPE_AUGMENT ? CLI_STRENGTHS * sizeof(double)
-                        : option->type == CLI_TYPE_SEED  ? sizeof(uint64_t)
-                        : real                           ? sizeof(double)
-                        : option->type == CLI_TYPE_RATE  ? sizeof(float)
-                                                         : sizeof(int);
-    char *to = (char *)config + (option->field - offsetof(struct cli_options, config));
-    const char *value = (const char *)from + option->field;
-    if (memcmp(to, value, size) == 0)
-        return false;
-    memcpy(to, value, size);
-    return true;
-}
-
 static mnist_fast_status other_option(struct run *run, enum cli_option_id id)
 {
     return cli_fail(&run->error, MNIST_FAST_BAD_MODEL,
@@ -180,7 +163,7 @@ static mnist_fast_status check_resumed(struct run *run, uint32_t found_crc32)
     }
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const struct cli_option *option = &cli_option_table[ids[i]];
-        if (options->given[ids[i]] && copy_value(option, options, &config) && !options->force)
+        if (options->given[ids[i]] && cli_option_copy(option, options, &config) && !options->force)
             return other_option(run, ids[i]);
     }
     const mnist_fast_status status = check_epochs(run, &config);

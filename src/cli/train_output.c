@@ -160,6 +160,10 @@ mnist_fast_status cli_print_summary(const struct cli_training *t, mnist_fast_err
     else
         printf("  time      none: nothing was left to train\n");
     printf("  weights   crc32 %08x\n", checksum);
+    if (t->options->save && !t->options->quiet)
+        printf("  saved     %s\n", t->options->save);
+    if (t->options->report && !t->options->quiet)
+        printf("  report    %s\n", t->options->report);
     return MNIST_FAST_OK;
 }
 

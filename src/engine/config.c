@@ -76,8 +76,9 @@ static mnist_fast_status check(const mnist_fast_config *c, mnist_fast_error *err
         const char *name;
         double value, most;
     } strengths[] = {
-        {"rotation", c->rotation, 1}, {"shear", c->shear, 1},           {"scale", c->scale, 0.5},
-        {"shift", c->shift, MF_SIDE}, {"elastic", c->elastic, MF_SIDE},
+        {"rotation", c->rotation, MNIST_FAST_MAX_ROTATION}, {"shear", c->shear, MNIST_FAST_MAX_SHEAR},
+        {"scale", c->scale, MNIST_FAST_MAX_SCALE},          {"shift", c->shift, MNIST_FAST_MAX_SHIFT},
+        {"elastic", c->elastic, MNIST_FAST_MAX_ELASTIC},
     };
     for (size_t i = 0; i < sizeof strengths / sizeof *strengths; i++)
         if (!(strengths[i].value >= 0 && strengths[i].value <= strengths[i].most))

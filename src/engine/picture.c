@@ -90,8 +90,8 @@ mnist_fast_status mnist_fast_prepare_picture(const mnist_fast_picture *picture, 
         const int64_t size = (int64_t)mf_longer_side(box) * mf_longer_side(part) / mf_max(work->width, work->height);
         if (!found || size < MIN_INK) {
             status = mf_fail(error, MNIST_FAST_BAD_DATA,
-                             "the picture is blank (no ink found on its %s ground); give one with a digit, or say "
-                             "whether to invert it",
+                             "the picture is blank (no ink found on its %s ground); give one with a digit, or set "
+                             "invert (the program: --invert yes or no)",
                              light ? "light" : "dark");
             goto done;
         }
