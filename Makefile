@@ -9,6 +9,8 @@ EMULATE_AVX512 =
 # Instrumented for libFuzzer. Not the kernels: their paths do not depend on what is read, and with sanitizers too they
 # take minutes to compile.
 FUZZ =
+# src/ and simd/ instrumented for clang's coverage, with MC/DC: COVERAGE=1 CC=clang-19.
+COVERAGE =
 
 CXX     = g++
 INSTALL = install
@@ -114,13 +116,14 @@ ENGINE_FLAGS = $(SRC_FLAGS) $(ASSERT) $(INTERNAL)
 SIMD_FLAGS   = $(if $(SANITIZE),-O1,-O2) $(HOIST) $(C_COMMON) $(ASSERT) $(if $(FUZZ),-fno-sanitize=all)
 CXX_FLAGS    = -O2 -std=c++17 $(COMMON) $(HARDEN) -fopenmp
 PRIORITY     = $(if $(IS_CLANG),,-fira-algorithm=priority)
+COVER        = $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc)
 FLAGS_avx2   = -mavx2 -mfma $(PRIORITY)
 FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f $(PRIORITY) $(UNUSED_HERE))
 # With sanitizers these kernels take most of the time of a build; where the CPU cannot run them, it is for nothing.
 HAS_AVX512  := $(shell grep -m1 -ow avx512f /proc/cpuinfo 2>/dev/null)
 UNUSED_HERE  = $(if $(SANITIZE),$(if $(HAS_AVX512),,-O0 -fno-sanitize=all))
 FLAGS_amx    = $(FLAGS_avx512) -mamx-tile -mamx-bf16
-LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(COVERAGE),-fprofile-instr-generate)
 LIBS         = -lz -ljansson -lm
 PROGRAM_LIBS = -lpng -ljpeg
 TEST_LIBS    = -lcheck -lsubunit -lrt -lpthread $(PROGRAM_LIBS) $(LIBS)
@@ -141,7 +144,7 @@ say = $(if $(V),,@echo '  $(1) $@'; )
 
 # Objects depend on the command that makes them, so that other flags are another build.
 define COMMAND
-$(CC) $(CXX) $(ENGINE_FLAGS) $(SIMD_FLAGS) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
+$(CC) $(CXX) $(ENGINE_FLAGS) $(SIMD_FLAGS) $(COVER) $(CXX_FLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))) $(LINK_FLAGS) \
 $(CPPFLAGS) $(CFLAGS) $(EXACT) $(CXXFLAGS) $(LDFLAGS) $(PROGRAM_LIBS) $(LDLIBS)
 endef
 ifneq ($(strip $(COMMAND)),$(strip $(file <$(BUILD)/command)))
@@ -154,11 +157,11 @@ $(BUILD)/command:
 # The program sees the public header alone.
 $(BUILD)/src/cli/%.o: src/cli/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SRC_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(SRC_FLAGS) $(COVER) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/src/%.o: src/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ENGINE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(CC) $(ENGINE_FLAGS) $(COVER) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/command
 	@mkdir -p $(@D)
@@ -170,14 +173,14 @@ $(BUILD)/docs/%.o: docs/%.c $(BUILD)/command
 
 $(BUILD)/simd/%.o: simd/%.c $(BUILD)/command
 	@mkdir -p $(@D)
-	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) -Isimd $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
+	$(call say,CC)$(SIMD_CC) $(SIMD_FLAGS) $(COVER) -Isimd $(FLAGS_$*) $(CPPFLAGS) $(CFLAGS) $(EXACT) -c -o $@ $<
 
 $(BUILD)/bench/objects/%.o: bench/%.cc $(BUILD)/command
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
 ifneq ($(filter x86_64-%,$(MACHINE)),)
-$(BUILD)/tests/amx_emulated.o: SRC_FLAGS += -mavx2 -mfma -O3
+$(BUILD)/tests/amx_emulated.o: SRC_FLAGS += -mavx2 -mfma -O3 $(COVER)
 endif
 
 # What the program has and the library has not, for tests of it.
@@ -292,7 +295,7 @@ endif
 CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
-        check-faults check-kills check-machines check-tsan asan ubsan fuzz lint format
+        check-faults check-kills check-machines check-tsan coverage asan ubsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots bench-accuracy
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
@@ -399,6 +402,13 @@ check-tsan: ## the tests of threads under ThreadSanitizer (clang, libomp and its
 	@CC=clang tests/setup build check tsan
 	$(again) BUILD=build/tsan SANITIZE=thread CC=clang $(TSAN_TESTS:%=build/tsan/tests/test_%)
 	tests/tsan build/tsan
+
+# MC/DC needs clang 18 or newer.
+coverage: ## lines, branches and MC/DC that the tests reach, by folder (clang 19)
+	$(setup) build check coverage
+	$(again) $(MODEL)
+	$(again) BUILD=build/coverage CC=clang-19 COVERAGE=1 tests
+	tests/coverage build/coverage
 
 # BENCH_FLAGS come after these, so that they add to them or replace one.
 MEDIANS = --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
