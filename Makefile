@@ -46,7 +46,7 @@ quote = '$(subst ','\'',$(1))'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 ISAS     = scalar
 ifneq ($(filter x86_64-%,$(MACHINE)),)
-ISAS    += avx2 avx512 amx
+ISAS    += avx2 avx512 avx512bf16 amx
 endif
 ifneq ($(filter aarch64-%,$(MACHINE)),)
 ISAS    += neon
@@ -61,6 +61,7 @@ SUPPORT_SOURCES = $(filter-out $(ALL_TESTS) tests/bits.c tests/installed.c,$(wil
 
 PROGRAM_OBJECTS = $(PROGRAM_SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS     = $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+TILED_EMULATED  = $(BUILD)/tests/tiled_emulated_amx.o $(BUILD)/tests/tiled_emulated_avx512bf16.o
 SUPPORT_OBJECTS = $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
 FUZZ_SOURCES    = $(filter-out tests/fuzz/libfuzzer.c,$(wildcard tests/fuzz/*.c))
 FUZZ_OBJECTS    = $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
@@ -123,6 +124,7 @@ FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f $(PRIORITY) $(UNUSE
 HAS_AVX512  := $(shell grep -m1 -ow avx512f /proc/cpuinfo 2>/dev/null)
 UNUSED_HERE  = $(if $(SANITIZE),$(if $(HAS_AVX512),,-O0 -fno-sanitize=all))
 FLAGS_amx    = $(FLAGS_avx512) -mamx-tile -mamx-bf16
+FLAGS_avx512bf16 = $(if $(EMULATE_AVX512),-UMF_EMULATE_AVX512) -mavx512f -mavx512bf16 $(if $(IS_CLANG),,$(PRIORITY)) $(UNUSED_HERE)
 LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(COVERAGE),-fprofile-instr-generate)
 LIBS         = -lz -ljansson -lm
 PROGRAM_LIBS = -lpng -ljpeg
@@ -180,7 +182,7 @@ $(BUILD)/bench/objects/%.o: bench/%.cc $(BUILD)/command
 	$(call say,CXX)$(CXX) $(CXX_FLAGS) $(INTERNAL) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
 ifneq ($(filter x86_64-%,$(MACHINE)),)
-$(BUILD)/tests/amx_emulated.o: SRC_FLAGS += -mavx2 -mfma -O3 $(COVER)
+$(TILED_EMULATED): SRC_FLAGS += -mavx2 -mfma -O3 -Wno-psabi $(COVER)
 endif
 
 # What the program has and the library has not, for tests of it.
@@ -196,7 +198,7 @@ $(SHARED): $(LIB_OBJECTS) src/libmnistfast.map
 $(PROGRAM): $(PROGRAM_OBJECTS) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS) $(LIBS) $(LDLIBS)
 
-$(BITS): %: %.o $(BUILD)/tests/amx_emulated.o $(LIB)
+$(BITS): %: %.o $(TILED_EMULATED) $(LIB)
 	$(call say,LD)$(CC) -pie $(LINK_FLAGS) $(CFLAGS) $(EXACT) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 # The manual page and completions, from the table of options. EMULATOR runs programs of another machine.

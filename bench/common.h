@@ -156,10 +156,10 @@ inline const mf_kernels *kernels_titled(const std::string &title)
     return nullptr;
 }
 
-/* What a training is compared with: the fp32 peak of the same registers. */
+/* What a training is compared with: the fp32 peak of the same registers. "avx512bf16" and "amx" are for bf16 alone. */
 inline std::string fp32_title(const std::string &title)
 {
-    return title == "amx-bf16" ? "avx512" : title.substr(0, title.find('-'));
+    return title == "amx-bf16" || title == "avx512bf16-bf16" ? "avx512" : title.substr(0, title.find('-'));
 }
 
 /* The same for the tiles of AMX: six independent sums of 16 x 16 x 32 terms. */

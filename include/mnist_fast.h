@@ -92,7 +92,7 @@ MNIST_FAST_API const char *mnist_fast_version(void);
 /* ---- The machine ---- */
 
 /* The instruction sets built in that compute in both precisions, best first: "avx512", "avx2", "neon", "scalar". NULL:
- * index is past the last. "amx" is not among them: it computes in bf16 alone. */
+ * index is past the last. "avx512bf16" and "amx" are not among them: they compute in bf16 alone. */
 MNIST_FAST_API const char *mnist_fast_isa_name(int index);
 
 /* Whether this CPU and its operating system can run it: 1 or 0. 0 for an unknown name and for NULL. */

@@ -14,11 +14,11 @@
 #define IN_FP32(isa) &mf_kernels_##isa
 #define IN_BF16(isa) &mf_kernels_bf16_##isa
 
-extern const struct mf_kernels KERNELS(DECLARED), mf_kernels_bf16_amx;
+extern const struct mf_kernels KERNELS(DECLARED), mf_kernels_bf16_amx, mf_kernels_bf16_avx512bf16;
 const struct mf_kernels *const mf_isas[] = {KERNELS(IN_FP32), NULL};
 const struct mf_kernels *const mf_isas_bf16[] = {
 #if defined(__x86_64__)
-    &mf_kernels_bf16_amx,
+    &mf_kernels_bf16_amx, &mf_kernels_bf16_avx512bf16,
 #endif
     KERNELS(IN_BF16), NULL};
 

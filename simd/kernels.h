@@ -193,7 +193,7 @@ struct mf_deformation {
 };
 
 struct mf_kernels {
-    const char *name; /* "scalar", "avx2", "avx512", "neon", "amx" */
+    const char *name; /* "scalar", "avx2", "avx512", "neon", "avx512bf16", "amx" */
     enum mf_precision precision;
     bool tiled;              /* bf16 in tiles of 32 x 32: samples and rows of weights come in whole ones, wt is in copy,
                                 zeros are not skipped (no lists), and transpose is NULL */

@@ -1,7 +1,7 @@
 /* bits CASE ISA THREADS sparse|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
- * the checksum of its weights. ISA is a name such as avx2, with -bf16 after it for that precision; emulated-bf16 is AMX
- * on emulated tiles. */
-#include "amx_emulated.h"
+ * the checksum of its weights. ISA is a name such as avx2, with -bf16 after it for that precision; emulated-amx-bf16 and
+ * emulated-avx512bf16-bf16 are kernels on emulated instructions. */
+#include "tiled_emulated.h"
 #include "base/error.h"
 #include "engine/network.h"
 
@@ -34,11 +34,15 @@ static const struct bits_case *find(const char *name)
 }
 
 /* As mnist_fast_create, for what the library has no name for. */
-static mnist_fast_status create_emulated(const mnist_fast_config *config, int threads, mnist_fast **network,
-                                         mnist_fast_error *error)
+static mnist_fast_status create_emulated(const char *isa, const mnist_fast_config *config, int threads,
+                                         mnist_fast **network, mnist_fast_error *error)
 {
 #ifdef __x86_64__
-    const struct mf_runtime runtime = {.kernels = &mf_kernels_emulated_amx, .threads = threads, .cpu = mf_cpu_read()};
+    const struct mf_runtime runtime = {
+        .kernels = strcmp(isa, "emulated-amx") ? &mf_kernels_emulated_avx512bf16 : &mf_kernels_emulated_amx,
+        .threads = threads,
+        .cpu = mf_cpu_read(),
+    };
     if (runtime.kernels->supported()) {
         const mnist_fast_status status = mf_network_create(config, &runtime, network, error);
         if (!status)
@@ -46,8 +50,8 @@ static mnist_fast_status create_emulated(const mnist_fast_config *config, int th
         return status;
     }
 #endif
-    (void)config, (void)threads, (void)network;
-    return mf_fail(error, MNIST_FAST_NO_ISA, "instruction set: emulated tiles need AVX2");
+    (void)isa, (void)config, (void)threads, (void)network;
+    return mf_fail(error, MNIST_FAST_NO_ISA, "instruction set: emulated instructions need AVX2");
 }
 
 int main(int argc, char **argv)
@@ -86,8 +90,8 @@ int main(int argc, char **argv)
     mnist_fast_error error;
     int code = 1;
     if (mnist_fast_load_images(argv[5], MNIST_FAST_TRAIN, 1, &images, &error) ||
-        (strcmp(isa, "emulated") ? mnist_fast_create(&config, &runtime, &network, &error)
-                                 : create_emulated(&config, runtime.threads, &network, &error)))
+        (strncmp(isa, "emulated", 8) ? mnist_fast_create(&config, &runtime, &network, &error)
+                                     : create_emulated(isa, &config, runtime.threads, &network, &error)))
         goto done;
     if (images.count < c->images) {
         snprintf(error.text, sizeof error.text, "%s: expected at least %zu images, found %zu", argv[5], c->images,
@@ -99,7 +103,7 @@ int main(int argc, char **argv)
     const mnist_fast_images first = {.pixels = images.pixels, .labels = images.labels, .count = c->images};
     if (mnist_fast_train(network, &first, c->epochs, NULL, NULL, &error) || mnist_fast_save(network, argv[6], &error))
         goto done;
-    printf("%s%s %d %08x\n", strcmp(isa, "emulated") ? mnist_fast_isa(network) : isa, suffix ? suffix : "",
+    printf("%s%s %d %08x\n", strncmp(isa, "emulated", 8) ? mnist_fast_isa(network) : isa, suffix ? suffix : "",
            mnist_fast_threads(network), mnist_fast_weights_crc32(network));
     code = 0;
 done:

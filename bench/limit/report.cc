@@ -40,6 +40,7 @@ struct Target {
     double must, goal;
 } const targets[] = {
     {"training/amx-bf16/threads:2/R", 0.33, 0.20},
+    {"training/avx512bf16-bf16/threads:2/R", 0.70, 0.55},
     {"training/*-bf16/threads:2/R", 1.60, 1.20},
     {"*-bf16/*", 0, 0}, /* none */
     {"training/*/threads:2/R", 0.95, 0.85},

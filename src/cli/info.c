@@ -47,9 +47,9 @@ int cli_info(const struct cli_options *options)
     printf("runs here  %s\n", runs);
     const char *isa = chosen_isa(options, &why);
     printf("choice     %s (%s)\n", isa, why);
-    const char *const amx = mnist_fast_isa_problem("amx");
-    printf("in bf16    %s (amx: %s)\n", options->isa ? isa : mnist_fast_isa_choice(MNIST_FAST_BF16),
-           amx ? amx : "it runs here");
+    const char *const amx = mnist_fast_isa_problem("amx"), *const dot = mnist_fast_isa_problem("avx512bf16");
+    printf("in bf16    %s (amx: %s; avx512bf16: %s)\n", options->isa ? isa : mnist_fast_isa_choice(MNIST_FAST_BF16),
+           amx ? amx : "it runs here", dot ? dot : "it runs here");
     if (options->threads > 0)
         printf("threads    %d (--threads; %s)\n", options->threads, threads);
     else

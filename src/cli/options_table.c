@@ -26,7 +26,7 @@ const struct cli_option cli_option_table[CLI_OPTIONS] = {
     [CLI_OPTION_THREADS] = {"threads", 't', CLI_TYPE_INT, "N", 0, MNIST_FAST_MAX_THREADS, COMPUTING, FIELD(threads),
                             "threads to compute with; 0: as many as make sense here"},
     [CLI_OPTION_ISA] = {"isa", 0, CLI_TYPE_TEXT, "NAME", 0, 0, COMPUTING, FIELD(isa),
-                        "instruction set: scalar, avx2, avx512, amx, neon (default: the best)"},
+                        "scalar, avx2, avx512, avx512bf16, amx or neon (default: the best)"},
     [CLI_OPTION_DATA] = {"data", 'd', CLI_TYPE_TEXT, "DIR", 0, 0, TRAIN | EVALUATE | PREDICT, FIELD(data),
                          "folder of the four MNIST files (default: where fetch puts them)"},
     [CLI_OPTION_MODEL] = {"model", 'm', CLI_TYPE_TEXTS, "FILE", 0, 0, EVALUATE | PREDICT | EXPORT, FIELD(models),

@@ -1,5 +1,6 @@
-/* The kernels of AMX against the definition: natively where the CPU has it, and on emulated tiles where it has AVX2. */
-#include "amx_emulated.h"
+/* The kernels of bf16 in tiles against the definition: natively where the CPU has AMX or vdpbf16ps, and emulated where it
+ * has AVX2. */
+#include "tiled_emulated.h"
 #include "engine/evaluate.h"
 #include "networks.h"
 
@@ -9,18 +10,20 @@
 
 #ifdef __x86_64__
 
-static const struct mf_kernels *table[2];
+enum { TABLES_MAX = 4 };
+static const struct mf_kernels *table[TABLES_MAX];
 static int tables;
 
 static void find_tables(void)
 {
-    const struct mf_kernels *const native = mf_kernels_choose("amx", MF_BF16);
-    if (native)
-        table[tables++] = native;
-    if (mf_kernels_emulated_amx.supported())
+    for (int i = 0; mf_isas_bf16[i]; i++)
+        if (mf_isas_bf16[i]->tiled && mf_isas_bf16[i]->supported())
+            table[tables++] = mf_isas_bf16[i];
+    if (mf_kernels_emulated_amx.supported()) {
         table[tables++] = &mf_kernels_emulated_amx;
-    else
-        printf("SKIP: emulated AMX needs AVX2\n");
+        table[tables++] = &mf_kernels_emulated_avx512bf16;
+    } else
+        printf("SKIP: emulated instructions need AVX2\n");
 }
 
 /* As network_new, for kernels that cannot be named. */
@@ -70,11 +73,11 @@ enum { SHAPES = sizeof shapes / sizeof *shapes, EPOCHS = 2 };
 
 START_TEST(trainings)
 {
-    const struct shape *const shape = &shapes[_i / 2];
-    const struct mf_kernels *const kernels = table[_i % 2];
-    if (_i % 2 >= tables)
+    const struct shape *const shape = &shapes[_i / TABLES_MAX];
+    const struct mf_kernels *const kernels = table[_i % TABLES_MAX];
+    if (_i % TABLES_MAX >= tables)
         return;
-    struct random random = random_from(900, (uint64_t)_i / 2, 0, 0);
+    struct random random = random_from(900, (uint64_t)_i / TABLES_MAX, 0, 0);
     mnist_fast_images images = images_new(&random, shape->images);
     const mnist_fast_config config = config_of(shape->batch, 0.1, shape->layers, shape->hidden);
     mnist_fast *expected = new_network(&config, mf_kernels_choose("scalar", MF_BF16), 1);
@@ -87,7 +90,7 @@ START_TEST(trainings)
     if (mnist_fast_predict(expected, &images, NULL, wanted, &error))
         support_fail("%s", error.text);
     for (int threads = 1; threads <= 5; threads += 2) {
-        support_case("%s, shape %d, %d threads", kernels->name, _i / 2, threads);
+        support_case("%s, shape %d, %d threads", kernels->name, _i / TABLES_MAX, threads);
         mnist_fast *network = new_network(&config, kernels, threads);
         train(network, &images, EPOCHS, NULL, NULL);
         expect_no_tiles();
@@ -203,12 +206,28 @@ START_TEST(resume)
 }
 END_TEST
 
+/* A CPU whose instruction rounds a pair of products once must not use it. */
+START_TEST(rounded_once)
+{
+    const struct mf_kernels *const kernels = &mf_kernels_emulated_avx512bf16;
+    if (!mf_kernels_emulated_amx.supported())
+        return;
+    ck_assert(kernels->supported() && !kernels->problem());
+    dots_are_rounded_once = true;
+    ck_assert(!kernels->supported());
+    ck_assert_str_eq(kernels->problem(), "its vdpbf16ps rounds in another way than the definition");
+    dots_are_rounded_once = false;
+}
+END_TEST
+
 #endif
 
 START_TEST(in_the_list)
 {
 #ifdef __x86_64__
     ck_assert_str_eq(mf_isas_bf16[0]->name, "amx");
+    ck_assert_str_eq(mf_isas_bf16[1]->name, "avx512bf16");
+    ck_assert_ptr_null(mf_kernels_choose("avx512bf16", MF_FP32));
 #endif
     ck_assert_ptr_null(mf_kernels_choose("amx", MF_FP32));
     ck_assert_str_eq(mnist_fast_isa_choice(MNIST_FAST_FP32), mf_kernels_choose(NULL, MF_FP32)->name);
@@ -237,16 +256,17 @@ int main(void)
 {
     support_begin();
     support_announce_isas();
-    Suite *const suite = suite_create("amx");
-    TCase *const tcase = tcase_create("amx");
+    Suite *const suite = suite_create("tiled");
+    TCase *const tcase = tcase_create("tiled");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, in_the_list);
 #ifdef __x86_64__
     find_tables();
-    tcase_add_loop_test(tcase, trainings, 0, 2 * SHAPES);
-    tcase_add_loop_test(tcase, padding, 0, 2);
-    tcase_add_loop_test(tcase, best_epoch, 0, 2);
-    tcase_add_loop_test(tcase, resume, 0, 2);
+    tcase_add_loop_test(tcase, trainings, 0, TABLES_MAX * SHAPES);
+    tcase_add_loop_test(tcase, padding, 0, TABLES_MAX);
+    tcase_add_loop_test(tcase, best_epoch, 0, TABLES_MAX);
+    tcase_add_loop_test(tcase, resume, 0, TABLES_MAX);
+    tcase_add_test(tcase, rounded_once);
 #endif
     suite_add_tcase(suite, tcase);
     return support_run(suite);

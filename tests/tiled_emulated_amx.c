@@ -1,5 +1,5 @@
 /* simd/amx.c on tiles that are arrays, to check its logic on a CPU without AMX. For tests alone. */
-#include "amx_emulated.h"
+#include "tiled_emulated.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
 #include <assert.h>
@@ -82,7 +82,7 @@ static const char *problem(void)
 }
 
 #define MF_EMULATE_AMX
-#define AMX_NAME(operation) mf_##operation##_emulated_amx
+#define TILED_NAME(operation) mf_##operation##_emulated_amx
 #include "../simd/amx.c"
 
 bool amx_tiles_in_use(void)
