@@ -3,7 +3,8 @@
  *
  * Each kernel configures the tiles and releases them before it returns, so that no state of them outlives it: the
  * caller's own tiles are scratch in the calling convention. */
-#ifdef MF_EMULATE_AMX /* by tests/tiled_emulated_amx.c, which defines the tile operations and a table of another name */
+#ifdef MF_EMULATE_AMX /* by tests/tiled_emulated_amx.c, which defines the tile operations and a table of another name  \
+                       */
 #include "avx2.h"
 #else
 #include "avx512.h"

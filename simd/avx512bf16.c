@@ -18,7 +18,7 @@ typedef uint32_t words16 __attribute__((vector_size(64), aligned(64)));
 #else
 #include "avx512.h"
 #ifndef __AVX512BF16__
-#error "compile this file with -mavx512f -mavx512bf16"
+#error "compile this file with -mavx512f -mavx512bw -mavx512bf16"
 #endif
 #include <cpuid.h>
 #define TILED_NAME(operation) mf_##operation##_bf16_avx512bf16
@@ -35,7 +35,7 @@ static const char *unavailable(void)
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & AVX512_BF16))
         return "this CPU does not have it";
-    if (!__builtin_cpu_supports("avx512f"))
+    if (!__builtin_cpu_supports("avx512bw"))
         return "the operating system has not enabled AVX-512";
     return NULL;
 }
@@ -94,7 +94,10 @@ static const char *problem(void)
 #define tiles_end() ((void)0)
 #include "tiled.h"
 
-enum { PAIRS = TILE / 2, ROWS = TILE / 2 }; /* of a block in a chain; of a tile at once, so that the sums fit the registers */
+enum {
+    PAIRS = TILE / 2,
+    ROWS = TILE / 2
+}; /* of a block in a chain; of a tile at once, so that the sums fit the registers */
 
 /* A right operand: for each pair of neighbours of one parity a vector over the columns. */
 struct right {
@@ -112,16 +115,18 @@ static void pair_right(const float *tile, struct right *right)
     }
 }
 
-/* A left operand: a row has its pairs in turn, even and odd. */
+/* A left operand: a row has its pairs in turn, even and odd. Of four numbers the order becomes 2, 0, 3, 1. */
 static void pair_left(const float *tile, uint32_t left[TILE][TILE])
 {
+#define PAIR(i) 4 * (i) + 2, 4 * (i), 4 * (i) + 3, 4 * (i) + 1
     for (int row = 0; row < TILE; row++) {
-        typedef uint64_t quads8 __attribute__((vector_size(64)));
-        quads8 x;
-        memcpy(&x, tile + row * TILE, sizeof x);
-        x = (x & 0xffff) << 16 | (x >> 32 & 0xffff) | x >> 48 << 32 | (x >> 16 & 0xffff) << 48;
-        memcpy(left[row], &x, sizeof x);
+        uint16_t numbers __attribute__((vector_size(64)));
+        memcpy(&numbers, tile + row * TILE, sizeof numbers);
+        numbers = __builtin_shufflevector(numbers, numbers, PAIR(0), PAIR(1), PAIR(2), PAIR(3), PAIR(4), PAIR(5),
+                                          PAIR(6), PAIR(7));
+        memcpy(left[row], &numbers, sizeof numbers);
     }
+#undef PAIR
 }
 
 static void multiply(const struct operand *a, const struct operand *b, int depth, struct unit *sums)
@@ -137,15 +142,16 @@ static void multiply(const struct operand *a, const struct operand *b, int depth
             for (int part = 0; part < TILE; part += ROWS)
                 for (int h = 0; h < 2; h++) {
                     floats16 even[ROWS], odd[ROWS];
-                    UNROLL for (int r = 0; r < ROWS; r++)
-                        even[r] = odd[r] = (floats16){0};
+                    UNROLL for (int r = 0; r < ROWS; r++) even[r] = odd[r] = (floats16){0};
                     for (int p = 0; p < PAIRS; p++)
-                        UNROLL for (int r = 0; r < ROWS; r++) {
+                        UNROLL for (int r = 0; r < ROWS; r++)
+                        {
                             const uint32_t *const pairs = &left[part + r][2 * p];
                             even[r] = dot(even[r], (words16){0} + pairs[0], right[h].even[p]);
                             odd[r] = dot(odd[r], (words16){0} + pairs[1], right[h].odd[p]);
                         }
-                    UNROLL for (int r = 0; r < ROWS; r++) {
+                    UNROLL for (int r = 0; r < ROWS; r++)
+                    {
                         floats16 *const sum = (floats16 *)(void *)&sums->at[g * TILE + part + r][h * TILE];
                         *sum += even[r] + odd[r];
                     }

@@ -1,9 +1,9 @@
 /* bits CASE ISA THREADS sparse|dense DATA MODEL: one training of tests/bits, by the library. Saves the model and prints
- * the checksum of its weights. ISA is a name such as avx2, with -bf16 after it for that precision; emulated-amx-bf16 and
- * emulated-avx512bf16-bf16 are kernels on emulated instructions. */
-#include "tiled_emulated.h"
+ * the checksum of its weights. ISA is a name such as avx2, with -bf16 after it for that precision; emulated-amx-bf16
+ * and emulated-avx512bf16-bf16 are kernels on emulated instructions. */
 #include "base/error.h"
 #include "engine/network.h"
+#include "tiled_emulated.h"
 
 #include <stdio.h>
 #include <stdlib.h>

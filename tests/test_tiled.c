@@ -1,8 +1,8 @@
-/* The kernels of bf16 in tiles against the definition: natively where the CPU has AMX or vdpbf16ps, and emulated where it
- * has AVX2. */
-#include "tiled_emulated.h"
+/* The kernels of bf16 in tiles against the definition: natively where the CPU has AMX or vdpbf16ps, and emulated where
+ * it has AVX2. */
 #include "engine/evaluate.h"
 #include "networks.h"
+#include "tiled_emulated.h"
 
 #include <stdio.h>
 #include <stdlib.h>

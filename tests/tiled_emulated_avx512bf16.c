@@ -19,8 +19,8 @@ static inline floats16 dot(floats16 sum, words16 a, words16 b)
     const floats16 low_a = (floats16)(a << 16), low_b = (floats16)(b << 16);
     for (int i = 0; i < 16; i++)
         if (dots_are_rounded_once) /* the product is exact in a double */
-            sum[i] = (float)((double)high_a[i] * (double)high_b[i] + (double)low_a[i] * (double)low_b[i] +
-                             (double)sum[i]);
+            sum[i] =
+                (float)((double)high_a[i] * (double)high_b[i] + (double)low_a[i] * (double)low_b[i] + (double)sum[i]);
         else
             sum[i] = fmaf(low_a[i], low_b[i], fmaf(high_a[i], high_b[i], sum[i]));
     return sum;
