@@ -9,6 +9,13 @@
 #include <string.h>
 
 #ifdef __x86_64__
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { TABLES_MAX = 4 };
 static const struct mf_kernels *table[TABLES_MAX];
@@ -206,6 +213,47 @@ START_TEST(resume)
 }
 END_TEST
 
+/* A sandbox that forbids arch_prctl: other kernels are chosen, and the reason is told. Of this process alone: Check
+ * runs each test in its own. */
+START_TEST(permission_refused)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_arch_prctl, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    const bool there = mf_kernels_choose("amx", MF_BF16);
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
+        printf("SKIP: this process may not filter its system calls\n");
+        return;
+    }
+    ck_assert(syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == -1 && errno == EACCES);
+    ck_assert_ptr_null(mf_kernels_choose("amx", MF_BF16));
+    ck_assert_str_ne(mnist_fast_isa_choice(MNIST_FAST_BF16), "amx");
+    const char *const problem = mnist_fast_isa_problem("amx");
+    ck_assert_ptr_nonnull(problem);
+    if (there)
+        ck_assert_ptr_nonnull(strstr(problem, "refuses the permission"));
+    static const int hidden[] = {20};
+    struct random random = random_from(904, 0, 0, 0);
+    mnist_fast_images images = images_new(&random, 40);
+    mnist_fast_config config = config_of(20, 0.1, 1, hidden);
+    config.precision = MNIST_FAST_BF16;
+    mnist_fast *network;
+    mnist_fast_error error;
+    if (mnist_fast_create(&config, NULL, &network, &error))
+        support_fail("%s", error.text);
+    ck_assert_str_ne(mnist_fast_isa(network), "amx");
+    train(network, &images, 1, NULL, NULL);
+    mnist_fast_free(network);
+    mnist_fast_free_images(&images);
+}
+END_TEST
+
 /* A CPU whose instruction rounds a pair of products once must not use it. */
 START_TEST(rounded_once)
 {
@@ -267,6 +315,7 @@ int main(void)
     tcase_add_loop_test(tcase, best_epoch, 0, TABLES_MAX);
     tcase_add_loop_test(tcase, resume, 0, TABLES_MAX);
     tcase_add_test(tcase, rounded_once);
+    tcase_add_test(tcase, permission_refused);
 #endif
     suite_add_tcase(suite, tcase);
     return support_run(suite);
