@@ -103,7 +103,7 @@ ifneq ($(SANITIZE),)
 COMMON  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
 ifneq ($(EMULATE_AVX512),)
-COMMON  += -DMF_EMULATE_AVX512 -Wno-psabi
+COMMON  += -DMF_EMULATE_AVX512 -Wno-psabi -Wno-pass-failed
 endif
 
 # gcc hoists the constants of the epilogues into registers that the accumulators of a tile need; and its default
@@ -297,7 +297,7 @@ endif
 CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
-        check-faults check-kills check-machines check-tsan coverage asan ubsan fuzz lint format
+        check-faults check-kills check-machines check-tsan check-mutation coverage asan ubsan fuzz lint format
 .PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots bench-accuracy
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
@@ -407,10 +407,18 @@ check-tsan: ## the tests of threads under ThreadSanitizer (clang, libomp and its
 
 # MC/DC needs clang 18 or newer.
 coverage: ## lines, branches and MC/DC that the tests reach, by folder (clang 19)
-	$(setup) build check coverage
-	$(again) $(MODEL)
-	$(again) BUILD=build/coverage CC=clang-19 COVERAGE=1 tests
+	$(covered)
 	tests/coverage build/coverage
+
+check-mutation: ## the source broken in MUTANTS=300 small ways, one at a time: do the tests notice? an hour or more
+	$(covered)
+	tests/mutation --count $(or $(MUTANTS),300)
+
+define covered
+$(setup) build check coverage
+$(again) $(MODEL)
+$(again) BUILD=build/coverage CC=clang-19 COVERAGE=1 tests
+endef
 
 # BENCH_FLAGS come after these, so that they add to them or replace one.
 MEDIANS = --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
