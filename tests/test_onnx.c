@@ -234,6 +234,7 @@ static void expect_value(struct message graph, int field, int index, const char 
     support_case("%s", name);
     const struct message value = find(graph, field, index).inside;
     ck_assert_str_eq(text_of(value, 1, 0), name);
+    ck_assert_uint_gt(strlen(text_of(value, 3, 0)), 10); /* its meaning */
     const struct message tensor = find(find(value, 2, 0).inside, 1, 0).inside;
     ck_assert_uint_eq(find(tensor, 1, 0).value, 1);
     const struct message shape = find(tensor, 2, 0).inside;
