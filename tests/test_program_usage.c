@@ -125,8 +125,8 @@ START_TEST(selftest)
     struct result result = RUN("selftest");
     expect_code(result, 0);
     ck_assert_str_eq(result.err, "");
-    const int lines = count_lines(result.out), tables = 2 * support_isa_count + mnist_fast_isa_runnable("amx") +
-                      mnist_fast_isa_runnable("avx512bf16");
+    const int lines = count_lines(result.out),
+              tables = 2 * support_isa_count + mnist_fast_isa_runnable("amx") + mnist_fast_isa_runnable("avx512bf16");
     ck_assert_int_ge(lines, 2 * tables); /* a processor at least, and the team */
     ck_assert_int_eq(lines % tables, 0);
     for (int i = 0; i < support_isa_count; i++) {
