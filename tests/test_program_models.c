@@ -71,6 +71,21 @@ START_TEST(save_evaluate_predict)
     }
     ck_assert_int_eq(right, correct);
 
+    /* The shares of the text are the probabilities of --json, in percent. */
+    result = RUN("predict", "--model", model, "test:0");
+    int digit;
+    double share, probability[10];
+    ck_assert_int_eq(sscanf(result.out, "%*d    %d %lf%%", &digit, &share), 2);
+    release(&result);
+    result = RUN("predict", "--model", model, "--json", "test:0");
+    const char *number = strstr(result.out, "\"probabilities\":[");
+    ck_assert_ptr_nonnull(number);
+    number = strchr(number, '[') + 1;
+    for (int i = 0; i < 10; i++, number += strcspn(number, ",]") + 1)
+        ck_assert_int_eq(sscanf(number, "%lf", &probability[i]), 1);
+    ck_assert_double_eq_tol(share, 100 * probability[digit], 0.0051);
+    release(&result);
+
     result = RUN("predict", "--model", model, "--quiet", "test:0", "test:59");
     expect_code(result, 0);
     ck_assert_uint_eq(strlen(result.out), 4);
