@@ -164,6 +164,7 @@ START_TEST(csv)
         for (int j = 0; j < 10; j++, rest++)
             sum += strtod(rest, &rest);
         ck_assert_double_eq_tol(sum, 1, 1e-5);
+        ck_assert_int_eq(rest[-1], '\n'); /* ten, and no more */
     }
     release(&result);
 }
