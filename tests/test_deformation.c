@@ -331,6 +331,21 @@ START_TEST(a_function_of_seed_epoch_and_image)
 }
 END_TEST
 
+/* The least strength of any kind, alone. */
+START_TEST(any_strength_deforms)
+{
+    mnist_fast_config config;
+    mnist_fast_default_config(&config, sizeof config);
+    ck_assert(!mf_deforms(&config));
+    double *const strengths[] = {&config.rotation, &config.shear, &config.scale, &config.shift, &config.elastic};
+    for (int i = 0; i < 5; i++) {
+        *strengths[i] = 1e-9;
+        ck_assert(mf_deforms(&config));
+        *strengths[i] = 0;
+    }
+}
+END_TEST
+
 START_TEST(deform_arguments)
 {
     struct random random = random_from(724, 0, 0, 0);
@@ -475,6 +490,7 @@ int main(void)
     tcase_set_timeout(drawn, 60);
     tcase_add_test(drawn, what_each_strength_does);
     tcase_add_test(drawn, a_function_of_seed_epoch_and_image);
+    tcase_add_test(drawn, any_strength_deforms);
     tcase_add_test(drawn, deform_arguments);
     tcase_add_test(drawn, sine);
     suite_add_tcase(suite, drawn);
