@@ -258,6 +258,26 @@ START_TEST(networks_train_side_by_side)
 }
 END_TEST
 
+/* The workspace then holds more images than a batch, because every thread evaluates some. Where a kernel looks at all
+ * of them at once, an assertion fails, in the sanitized build. */
+START_TEST(more_threads_than_images_of_a_batch)
+{
+    static const int hidden[] = {8};
+    struct random random = random_from(77, 0, 0, 0);
+    mnist_fast_images few = images_new(&random, 300);
+    const mnist_fast_config config = config_of(5, 0.1, 1, hidden);
+    uint32_t crc[2];
+    for (int i = 0; i < 2; i++) {
+        mnist_fast *network = network_new(&config, support_isas[0], i ? 64 : 1, false);
+        train(network, &few, 1, NULL, NULL);
+        crc[i] = mnist_fast_weights_crc32(network);
+        mnist_fast_free(network);
+    }
+    ck_assert_uint_eq(crc[0], crc[1]);
+    mnist_fast_free_images(&few);
+}
+END_TEST
+
 int main(void)
 {
     support_begin();
@@ -272,6 +292,7 @@ int main(void)
     tcase_add_test(tcase, split_counts_are_those_of_training);
     tcase_add_loop_test(tcase, profile, 1, 4); /* threads */
     tcase_add_test(tcase, networks_train_side_by_side);
+    tcase_add_test(tcase, more_threads_than_images_of_a_batch);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

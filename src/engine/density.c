@@ -32,8 +32,10 @@ bool mf_skipping_pays(mnist_fast *n, const mnist_fast_images *images)
 
 void mf_measure_density(mnist_fast *n, int samples, double density[MF_INPUTS])
 {
-    struct mf_packed_nonzeros *packed = mf_packed(n->workspace, 0, samples);
     const int pixels = n->blocking.pixels;
+    const size_t room = n->workspace->packed_terms / (size_t)mf_ceil_div(pixels, n->kernels->mr);
+    samples = (size_t)samples < room ? samples : (int)room; /* a workspace for evaluation holds more than a batch */
+    struct mf_packed_nonzeros *packed = mf_packed(n->workspace, 0, samples);
     for (int b = 0; b * pixels < MF_INPUTS; b++) {
         const int begin = b * pixels, end = begin + pixels < MF_INPUTS ? begin + pixels : MF_INPUTS;
         n->kernels->pack_pixels(n->workspace->pixels, samples, begin, end, packed);
