@@ -226,7 +226,7 @@ void print(const Sweep &sweep)
 
 void sweep(int threads, const mnist_fast_images &images)
 {
-    static const int rows[] = {24, 48, 72, 96, 144, 192, 256, 504}, panels[] = {1, 2, 4, 6, 9, 12, 16, 32},
+    static const int rows[] = {12, 24, 48, 72, 96, 144, 192, 256, 504}, panels[] = {1, 2, 4, 6, 9, 12, 16, 32},
                      pixels[] = {48, 96, 144, 192, 264, 392, 784};
     Sweep sweep(threads, images);
     const mf_blocking rule = sweep.rule();

@@ -53,7 +53,7 @@ START_TEST(measured_machines)
         const struct mf_kernels *kernels;
         int rows[2], panels[2], pixels[2];
     } cases[] = {
-        {ZEN3, &tile_6x16, {48, 48}, {4, 4}, {48, 48}},
+        {ZEN3, &tile_6x16, {24, 24}, {4, 4}, {48, 48}},
         {GRANITE_RAPIDS, &tile_8x48, {168, 256}, {9, 15}, {144, 264}},
         {ZEN5, &tile_8x48, {72, 120}, {6, 9}, {96, 96}},
         {ARM, &tile_6x16, {24, 24}, {1, 2}, {48, 48}},

@@ -10,6 +10,9 @@
 /* Taller blocks than these win nothing even where L2 is large, and hypervisors report sizes that are not true. */
 enum { ROWS_MIN = 24, ROWS_MAX = 256 };
 
+/* Of L2, for what passes through while a block is computed: weights, packed pixels, lists of nonzeros. */
+#define PASSING (368.0 * 1024)
+
 /* A block of pixels is packed by every thread that has a task in it: blocks are as many as the threads, at least. */
 enum { PIXELS_UNIT = 48 };
 
@@ -65,7 +68,7 @@ struct mf_blocking mf_blocking_choose(const struct mf_blocking_request *r)
 
     const double activations = 3.0 * sizeof(float) * MF_PANEL * widest; /* of a row */
     const double share = mf_ceil_div((int)((samples + b.threads - 1) / b.threads), mr) * mr;
-    b.rows = whole(l2 * 9 / 16 / activations, ROWS_MIN, least(share, ROWS_MAX), mr);
+    b.rows = whole((l2 - PASSING) / activations, ROWS_MIN, least(share, ROWS_MAX), mr);
 
     const double tasks = (double)TASKS_OF_SHARE * b.threads;
     b.panels = whole(l2 / 2 / (samples * sizeof(float) * MF_PANEL), 1, least(widest, blocks / tasks), nr);

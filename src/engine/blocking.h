@@ -30,8 +30,9 @@ struct mf_blocking_request {
 };
 
 /* The rule. L2 stands for a core's part of the L2 cache: its size, divided by the cores that share it.
- *   rows    three matrices of the block's activations (dz, h and dx of an input gradient) take 9/16 of L2 in the widest
- *           layer; weights stream through the rest
+ *   rows    three matrices of the block's activations (dz, h and dx of an input gradient) fill L2 in the widest layer,
+ *           but for 368 KB, which is fitted to sweeps: with 512 KB of L2 (Zen 3) 12 to 24 rows were the best, with 2 MB
+ *           (Granite Rapids) 256
  *   panels  of all samples' gradients take half of L2; the rows of the weights stream past them
  *   pixels  of all samples, packed, take 3/8 of L2 where none is zero
  * All are whole tiles, and small enough that every thread has work. */
