@@ -15,7 +15,7 @@ struct mf_kernel_case {
     uint64_t seed;
 };
 
-/* definition: of the same precision. Kernels in tiles are not for this: their operands are not matrices of floats.
+/* definition: of the same precision. Kernels in tiles are for step_check.h: their operands are no matrices of floats.
  * MNIST_FAST_BAD_MACHINE where a result differs by a bit, other than in the payload of a NaN. */
 mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
                                    const struct mf_kernel_case *shape, mnist_fast_error *error);

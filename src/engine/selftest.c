@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "kernel_check.h"
 #include "network.h"
+#include "step_check.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -92,18 +93,22 @@ struct job {
     mnist_fast_error error;
 };
 
-static mnist_fast_status check_kernels(const struct mf_kernels *kernels, mnist_fast_error *error)
+static mnist_fast_status check_kernels(const struct mf_kernels *kernels, const struct set *set, mnist_fast_error *error)
 {
+    const struct mf_kernels *definition = mf_kernels_choose("scalar", kernels->precision);
+    const mnist_fast_images images = {set->pixels, set->labels, IMAGES};
+    if (kernels->tiled)
+        return mf_step_check(kernels, definition, &images, error);
     mnist_fast_status status = MNIST_FAST_OK;
-    for (size_t i = 0; !kernels->tiled && !status && i < sizeof cases / sizeof *cases; i++)
-        status = mf_kernels_check(kernels, mf_kernels_choose("scalar", kernels->precision), &cases[i], error);
+    for (size_t i = 0; !status && i < sizeof cases / sizeof *cases; i++)
+        status = mf_kernels_check(kernels, definition, &cases[i], error);
     return status;
 }
 
 static void *run_job(void *argument)
 {
     struct job *job = argument;
-    job->status = check_kernels(job->kernels, &job->error);
+    job->status = check_kernels(job->kernels, job->set, &job->error);
     if (!job->status)
         job->status = train_both(job->kernels, 1, job->set, &job->error);
     return NULL;
