@@ -412,9 +412,9 @@ coverage: ## lines, branches and MC/DC that the tests reach, by folder (clang 19
 	$(covered)
 	tests/coverage build/coverage
 
-check-mutation: ## the source broken in MUTANTS=300 small ways, one at a time: do the tests notice? an hour or more
+check-mutation: ## the source broken in MUTANTS=300 small ways (SEED=1), one at a time: do the tests notice? an hour or more
 	$(covered)
-	tests/mutation --count $(or $(MUTANTS),300)
+	tests/mutation --count $(or $(MUTANTS),300) --seed $(or $(SEED),1)
 
 define covered
 $(setup) build check coverage
