@@ -371,7 +371,7 @@ int main(void)
     support_begin();
     Suite *suite = suite_create("selftest");
     TCase *tcase = tcase_create("selftest");
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 240);
     tcase_add_test(tcase, passes);
     tcase_add_test(tcase, each_kernel_is_found);
 #ifdef __x86_64__
