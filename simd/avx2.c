@@ -5,7 +5,7 @@
 #define NAME_TEXT "avx2"
 #define MR 6
 #define NR_PANELS 1
-#define WIDE_PANELS 4
+#define WIDE_PANELS 6
 
 static bool mf_supported_avx2(void)
 {
