@@ -3,6 +3,7 @@
 #include "mnist_fast.h"
 
 #include "cli/html.h"
+#include "cli/text_stream.h"
 
 #include "program.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { SIDE = 28 };
@@ -421,6 +423,30 @@ START_TEST(escaping)
 }
 END_TEST
 
+/* glibc's open_memstream drops text where no memory is left, and tells nobody. */
+START_TEST(a_page_without_memory)
+{
+    const struct rlimit little = {64 << 20, 64 << 20};
+    static char piece[1 << 16];
+    if (support_short) {
+        printf("SKIP: a limit of memory: sanitizers reserve more, emulators ignore it\n");
+        return;
+    }
+    struct cli_text text = {0};
+    FILE *out = cli_text_open(&text);
+    ck_assert_ptr_nonnull(out);
+    ck_assert_uint_eq(fwrite("begin", 1, 5, out), 5);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0); /* this test has a process of its own */
+    for (int i = 0; i < 2000; i++)
+        fwrite(piece, 1, sizeof piece, out);
+    ck_assert_int_ne(ferror(out), 0);
+    ck_assert_uint_lt(text.size, 2000 * sizeof piece);
+    ck_assert_mem_eq(text.bytes, "begin", 5);
+    fclose(out);
+    free(text.bytes);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = program_begin("report");
@@ -431,5 +457,6 @@ int main(void)
     tcase_add_test(tcase, of_an_evaluation);
     tcase_add_test(tcase, other_files_are_kept);
     tcase_add_test(tcase, escaping);
+    tcase_add_test(tcase, a_page_without_memory);
     return program_end();
 }

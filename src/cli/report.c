@@ -8,6 +8,7 @@
 #include "session.h"
 #include "signals.h"
 #include "svg.h"
+#include "text_stream.h"
 
 #include <math.h>
 #include <signal.h>
@@ -341,15 +342,14 @@ static mnist_fast_status save(const char *path, const char *text, size_t size, m
 mnist_fast_status cli_report_write(const struct cli_report *report, mnist_fast_error *error)
 {
     const char *path = report->options->report;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    struct cli_text text = {0};
+    FILE *out = cli_text_open(&text);
     bool good = out && write_page(out, report);
     good = out && !ferror(out) && good;
     good = out && fclose(out) == 0 && good;
     const mnist_fast_status status =
-        good ? save(path, text, size, error)
+        good ? save(path, text.bytes, text.size, error)
              : cli_fail(error, MNIST_FAST_NO_MEMORY, "%s: no memory for the report; free some", path);
-    free(text);
+    free(text.bytes);
     return status;
 }

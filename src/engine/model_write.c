@@ -23,6 +23,9 @@ struct mf_tensor_name mf_tensor_name(const mnist_fast *network, int tensor, enum
     return name;
 }
 
+/* More than the header of the largest network takes, a checkpoint with its four kinds of tensors: 10 KB. */
+enum { HEADER_ROOM = 32 << 10 };
+
 /* Where tensors go: into a checksum, and into a file if there is one. */
 struct sink {
     uint32_t crc;
@@ -101,11 +104,13 @@ static char *make_header(const mnist_fast *network, const struct mf_metadata *me
     locale_t c, before;
     if (!mf_enter_c_locale(&c, &before))
         return NULL;
-    char *header = NULL;
+    /* Of a fixed size: where the stream of open_memstream cannot grow, glibc drops text and reports no error. */
+    char *header = malloc(HEADER_ROOM);
+    FILE *out = header ? fmemopen(header, HEADER_ROOM, "w") : NULL;
     bool good = false;
-    FILE *out = open_memstream(&header, length);
     if (out) {
         write_header(out, network, metadata);
+        *length = (size_t)ftell(out);
         good = !ferror(out);
         good = fclose(out) == 0 && good;
     }
