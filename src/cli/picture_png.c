@@ -3,11 +3,11 @@
 #include "picture_file.h"
 #include "picture_formats.h"
 #include "program.h"
+#include "text_stream.h"
 
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     CHANNELS = 4,
@@ -129,11 +129,6 @@ done:
 
 /* ---- writing ---- */
 
-struct writer {
-    uint8_t *data;
-    size_t size, room;
-};
-
 static void on_write_error(png_structp png, png_const_charp message)
 {
     (void)message; /* memory is the only reason */
@@ -142,24 +137,15 @@ static void on_write_error(png_structp png, png_const_charp message)
 
 static void write_bytes(png_structp png, png_bytep from, size_t size)
 {
-    struct writer *const writer = png_get_io_ptr(png);
-    if (size > writer->room - writer->size) {
-        const size_t room = 2 * (writer->room + size);
-        uint8_t *const larger = realloc(writer->data, room);
-        if (!larger)
-            png_error(png, "");
-        writer->data = larger;
-        writer->room = room;
-    }
-    memcpy(writer->data + writer->size, from, size);
-    writer->size += size;
+    if (!cli_text_append(png_get_io_ptr(png), from, size))
+        png_error(png, "");
 }
 
 /* All that may end in on_write_error. */
-static void encode(png_structp png, png_infop info, struct writer *writer, const uint8_t *pixels, size_t width,
+static void encode(png_structp png, png_infop info, struct cli_text *file, const uint8_t *pixels, size_t width,
                    size_t height)
 {
-    png_set_write_fn(png, writer, write_bytes, NULL);
+    png_set_write_fn(png, file, write_bytes, NULL);
     png_set_IHDR(png, info, (uint32_t)width, (uint32_t)height, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
@@ -170,16 +156,16 @@ static void encode(png_structp png, png_infop info, struct writer *writer, const
 
 uint8_t *cli_png_encode(const uint8_t *pixels, size_t width, size_t height, size_t *size)
 {
-    struct writer writer = {NULL, 0, 0};
+    struct cli_text file = {0};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, on_write_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (info && setjmp(png_jmpbuf(png)) == 0) {
-        encode(png, info, &writer, pixels, width, height);
+        encode(png, info, &file, pixels, width, height);
     } else {
-        free(writer.data);
-        writer.data = NULL;
+        free(file.bytes);
+        file.bytes = NULL;
     }
     png_destroy_write_struct(&png, &info);
-    *size = writer.size;
-    return writer.data;
+    *size = file.size;
+    return (uint8_t *)file.bytes;
 }

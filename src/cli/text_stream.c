@@ -4,20 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ssize_t append(void *cookie, const char *bytes, size_t size)
+bool cli_text_append(struct cli_text *text, const void *bytes, size_t size)
 {
-    struct cli_text *text = cookie;
     if (size > text->room - text->size) {
-        const size_t room = 2 * text->room + size;
+        const size_t room = 2 * (text->room + size);
         char *const larger = realloc(text->bytes, room);
         if (!larger)
-            return 0; /* so the stream has an error */
+            return false;
         text->bytes = larger;
         text->room = room;
     }
     memcpy(text->bytes + text->size, bytes, size);
     text->size += size;
-    return (ssize_t)size;
+    return true;
+}
+
+/* 0 gives the stream an error. */
+static ssize_t append(void *text, const char *bytes, size_t size)
+{
+    return cli_text_append(text, bytes, size) ? (ssize_t)size : 0;
 }
 
 FILE *cli_text_open(struct cli_text *text)
