@@ -8,6 +8,7 @@
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     CHANNELS = 4,
