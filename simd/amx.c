@@ -54,11 +54,14 @@ static const char *problem(void)
 #endif
 
 #define NAME_TEXT "amx"
+#define TERM_AT(place) (place)
+#define PLACE_OF(term) (term)
 #include "tiled.h"
 
 /* The sums stay in tiles 0 to 3 from the first block of terms to the last. */
-static void multiply(const struct operand *a, const struct operand *b, int depth, struct unit *sums)
+static void multiply(const struct operand *a, const struct operand *b, int depth, int rows, struct unit *sums)
 {
+    (void)rows; /* the tiles are computed whole */
     const float *a0 = a->tile[0], *a1 = a->tile[1], *b0 = b->tile[0], *b1 = b->tile[1];
     tile_zero(0);
     tile_zero(1);

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 typedef float floats16 __attribute__((vector_size(64), aligned(64)));
-typedef uint32_t words16 __attribute__((vector_size(64), aligned(64)));
+typedef uint32_t words16 __attribute__((vector_size(64), aligned(64), may_alias));
+typedef uint32_t pair_of_terms __attribute__((may_alias)); /* two numbers of 16 bits */
 
-#ifdef MF_EMULATE_DOT /* by tests/tiled_emulated_avx512bf16.c, which defines dot() and a table of another name */
+#ifdef MF_EMULATE_DOT /* by tests/tiled_emulated_avx512bf16.c, which defines dot(), is_not_zero() and a table of another name */
 #include "avx2.h"
 #else
 #include "avx512.h"
@@ -27,6 +28,11 @@ typedef uint32_t words16 __attribute__((vector_size(64), aligned(64)));
 static inline floats16 dot(floats16 sum, words16 a, words16 b)
 {
     return (floats16)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+}
+
+static inline bool is_not_zero(words16 x)
+{
+    return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) != 0;
 }
 
 static const char *unavailable(void)
@@ -92,69 +98,60 @@ static const char *problem(void)
 #define NAME_TEXT "avx512bf16"
 #define tiles_begin() ((void)0)
 #define tiles_end() ((void)0)
+/* Of terms 0 to 3 the first word has 2 (low) and 0 (high), the second one 3 and 1. */
+#define TERM_AT(place) (((place) & ~3) + 2 * (~(place) & 1) + ((place) >> 1 & 1))
+#define PLACE_OF(term) (((term) & ~3) + 2 * ((term) & 1) + (~(term) >> 1 & 1))
 #include "tiled.h"
 
-enum {
-    PAIRS = TILE / 2,
-    ROWS = TILE / 2
-}; /* of a block in a chain; of a tile at once, so that the sums fit the registers */
+/* Words of a line: pairs of the even chain and of the odd one in turn. Rows whose sums are under way: of both chains
+ * and both halves of the columns, 16 sums, so that a word of the left operand is loaded for two vdpbf16ps. */
+enum { WORDS = TILE, ROWS = 4 };
 
-/* A right operand: for each pair of neighbours of one parity a vector over the columns. */
-struct right {
-    words16 even[PAIRS], odd[PAIRS];
-};
-
-static void pair_right(const float *tile, struct right *right)
+static bool has_ink(const words16 *line)
 {
-    for (int p = 0; p < PAIRS; p++) {
-        words16 first, second;
-        memcpy(&first, tile + 2 * p * TILE, sizeof first);
-        memcpy(&second, tile + (2 * p + 1) * TILE, sizeof second);
-        right->even[p] = first << 16 | (second & 0xffff);
-        right->odd[p] = (first & 0xffff0000u) | second >> 16;
-    }
+    words16 any = line[0];
+    UNROLL for (int r = 1; r < ROWS; r++) any |= line[r];
+    return is_not_zero(any);
 }
 
-/* A left operand: a row has its pairs in turn, even and odd. Of four numbers the order becomes 2, 0, 3, 1. */
-static void pair_left(const float *tile, uint32_t left[TILE][TILE])
+static void multiply(const struct operand *a, const struct operand *b, int depth, int rows, struct unit *sums)
 {
-#define PAIR(i) 4 * (i) + 2, 4 * (i), 4 * (i) + 3, 4 * (i) + 1
-    for (int row = 0; row < TILE; row++) {
-        uint16_t numbers __attribute__((vector_size(64)));
-        memcpy(&numbers, tile + row * TILE, sizeof numbers);
-        numbers = __builtin_shufflevector(numbers, numbers, PAIR(0), PAIR(1), PAIR(2), PAIR(3), PAIR(4), PAIR(5),
-                                          PAIR(6), PAIR(7));
-        memcpy(left[row], &numbers, sizeof numbers);
-    }
-#undef PAIR
-}
-
-static void multiply(const struct operand *a, const struct operand *b, int depth, struct unit *sums)
-{
-    memset(sums, 0, sizeof *sums);
     for (int k = 0; k < depth; k += UNIT) {
-        struct right right[2];
-        for (int h = 0; h < 2; h++)
-            pair_right(b->tile[h] + (size_t)(k / UNIT) * b->step, &right[h]);
-        for (int g = 0; g < 2; g++) {
-            _Alignas(64) uint32_t left[TILE][TILE];
-            pair_left(a->tile[g] + (size_t)(k / UNIT) * a->step, left);
-            for (int part = 0; part < TILE; part += ROWS)
-                for (int h = 0; h < 2; h++) {
-                    floats16 even[ROWS], odd[ROWS];
-                    UNROLL for (int r = 0; r < ROWS; r++) even[r] = odd[r] = (floats16){0};
-                    for (int p = 0; p < PAIRS; p++)
-                        UNROLL for (int r = 0; r < ROWS; r++)
-                        {
-                            const uint32_t *const pairs = &left[part + r][2 * p];
-                            even[r] = dot(even[r], (words16){0} + pairs[0], right[h].even[p]);
-                            odd[r] = dot(odd[r], (words16){0} + pairs[1], right[h].odd[p]);
-                        }
+        const int words = depth - k < UNIT ? mf_ceil_div(depth - k, 4) * 2 : WORDS;
+        const size_t block = (size_t)k / UNIT;
+        const words16 *const right[] = {(const void *)(b->tile[0] + block * b->step),
+                                        (const void *)(b->tile[1] + block * b->step)};
+        for (int row = 0; row < rows; row += ROWS) {
+            const float *const from = a->tile[row / TILE] + block * a->step + row % TILE * WORDS;
+            const pair_of_terms *const left = (const void *)from;
+            UNROLL for (int r = 0; r < ROWS; r++) /* of the next block: an operand is more than L1 holds */
+            {
+                __builtin_prefetch(from + a->step + r * WORDS);
+                __builtin_prefetch((const float *)(const void *)(right[r % 2] + row / 2 + r / 2) + b->step);
+            }
+            if (a->pixels && k > 0 && !has_ink((const void *)from))
+                continue;
+            floats16 chain[2][ROWS][2];
+            UNROLL for (int parity = 0; parity < 2; parity++)
+                UNROLL for (int r = 0; r < ROWS; r++)
+                    UNROLL for (int h = 0; h < 2; h++)
+                        chain[parity][r][h] = (floats16){0};
+            for (int w = 0; w < words; w += 2)
+                UNROLL for (int parity = 0; parity < 2; parity++)
+                {
+                    const words16 right0 = right[0][w + parity], right1 = right[1][w + parity];
                     UNROLL for (int r = 0; r < ROWS; r++)
                     {
-                        floats16 *const sum = (floats16 *)(void *)&sums->at[g * TILE + part + r][h * TILE];
-                        *sum += even[r] + odd[r];
+                        const words16 pair = (words16){0} + left[r * WORDS + w + parity];
+                        chain[parity][r][0] = dot(chain[parity][r][0], pair, right0);
+                        chain[parity][r][1] = dot(chain[parity][r][1], pair, right1);
                     }
+                }
+            UNROLL for (int r = 0; r < ROWS; r++)
+                UNROLL for (int h = 0; h < 2; h++)
+                {
+                    floats16 *const sum = (floats16 *)(void *)&sums->at[row + r][h * TILE];
+                    *sum = (k > 0 ? *sum : (floats16){0}) + (chain[0][r][h] + chain[1][r][h]);
                 }
         }
     }

@@ -3,6 +3,8 @@
  *   NAME_TEXT, TILED_NAME(operation)   the name, and that of a function
  *   tiles_begin(), tiles_end()         around the products of a kernel: nothing of them outlives it
  *   problem()                          why they cannot run here; NULL: they can
+ *   TERM_AT(place)                     which of neighbouring terms of a sum is at a place of its tiles: a permutation
+ *   PLACE_OF(term)                     its inverse; both keep fours together
  * and after this, multiply().
  *
  * Layout. A matrix takes the memory of its floats, in units of 32 x 32 elements of 16 bits, which lie there twice. The
@@ -12,7 +14,7 @@
  *     gradients (dz)                      rows 16h.. , all columns        columns 16h.. in pairs of rows
  *     weights (copy)                      rows 16h.. in pairs of columns  columns 16h.. in pairs of rows
  * "all columns": 16 lines of 32 numbers, a left operand; "in pairs of rows": line q has numbers (2q, j) and (2q + 1, j)
- * side by side, a right operand. Seen as words of 32 bits, one is the transpose of the other: so the first tiles of the
+ * side by side, a right operand. The columns of the one and the rows of the other are in the order of TERM_AT. Seen as words of 32 bits, one is the transpose of the other: so the first tiles of the
  * weights are the right operand that reads wᵀ, and the second tiles of the activations the left one that reads xᵀ.
  * Rows and columns beyond the last of a matrix are zeros: terms of a sum that change nothing. A product of such
  * operands has zeros there again.
@@ -43,20 +45,35 @@ static inline float *tiles_of(struct mf_matrix matrix, int row, int column, int 
 
 /* ---- 16 bits of 32: the numbers are rounded already ---- */
 
-typedef uint64_t vq __attribute__((vector_size(4 * LANES)));
-typedef uint32_t words_of_pairs __attribute__((vector_size(2 * LANES)));
+/* The terms of two vectors as halves of words, the first place low: half a line in AVX2, a line in AVX-512. */
+typedef uint16_t halves __attribute__((vector_size(4 * LANES)));
 
-/* Neighbours become the halves of a word, the first one low. */
-INLINE words_of_pairs narrow(vf x)
+#define FOUR(f, i) f(i), f((i) + 1), f((i) + 2), f((i) + 3)
+#define SIXTEEN(f, i) FOUR(f, i), FOUR(f, (i) + 4), FOUR(f, (i) + 8), FOUR(f, (i) + 12)
+#if LANES == 16
+#define EACH_HALF(f) SIXTEEN(f, 0), SIXTEEN(f, 16)
+#else
+#define EACH_HALF(f) SIXTEEN(f, 0)
+#endif
+
+INLINE halves narrow(vf first, vf second)
 {
-    const vq pairs = (vq)x;
-    return __builtin_convertvector(((pairs >> 16) & 0xffff) | ((pairs >> 32) & 0xffff0000), words_of_pairs);
+#define HIGH_HALF(place) 2 * TERM_AT(place) + 1
+    return __builtin_shufflevector((halves)first, (halves)second, EACH_HALF(HIGH_HALF));
+#undef HIGH_HALF
 }
 
-INLINE vf widen(words_of_pairs words)
+INLINE void widen(halves terms, vf *first, vf *second)
 {
-    const vq pairs = __builtin_convertvector(words, vq);
-    return (vf)(((pairs & 0xffff) << 16) | ((pairs & 0xffff0000) << 32));
+#define HALF_OF(term, half) ((half) % 2 ? 2 * LANES + PLACE_OF(term) : 0)
+#define OF_FIRST(half) HALF_OF((half) / 2, half)
+#define OF_SECOND(half) HALF_OF((half) / 2 + LANES, half)
+    const halves zeros = {0};
+    *first = (vf)__builtin_shufflevector(zeros, terms, EACH_HALF(OF_FIRST));
+    *second = (vf)__builtin_shufflevector(zeros, terms, EACH_HALF(OF_SECOND));
+#undef OF_FIRST
+#undef OF_SECOND
+#undef HALF_OF
 }
 
 enum form { ACTIVATION, GRADIENT, WEIGHT };
@@ -70,18 +87,18 @@ static void pack(const struct unit *unit, struct mf_matrix matrix, int row, int 
         } tile;
         float *to = form == WEIGHT ? tile.at[0] : first;
         for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < UNIT; j += LANES) {
-                const words_of_pairs words = narrow(v_load(&unit->at[h * TILE + i][j]));
-                memcpy(to + i * TILE + j / 2, &words, sizeof words);
+            for (int j = 0; j < UNIT; j += 2 * LANES) {
+                const float *from = &unit->at[h * TILE + i][j];
+                v_store(to + i * TILE + j / 2, (vf)narrow(v_load(from), v_load(from + LANES)));
             }
         if (form == WEIGHT)
             transpose_block(tile.at[0], first);
         to = form == ACTIVATION ? tile.at[0] : second;
         for (int q = 0; q < TILE; q++)
             for (int j = 0; j < TILE; j += LANES) {
-                const vu even = (vu)v_load(&unit->at[2 * q][h * TILE + j]);
-                const vu odd = (vu)v_load(&unit->at[2 * q + 1][h * TILE + j]);
-                v_store(to + q * TILE + j, (vf)((even >> 16) | (odd & 0xffff0000u)));
+                const vu low = (vu)v_load(&unit->at[TERM_AT(2 * q)][h * TILE + j]);
+                const vu high = (vu)v_load(&unit->at[TERM_AT(2 * q + 1)][h * TILE + j]);
+                v_store(to + q * TILE + j, (vf)((low >> 16) | (high & 0xffff0000u)));
             }
         if (form == ACTIVATION)
             transpose_block(tile.at[0], second);
@@ -94,26 +111,36 @@ static void pack(const struct unit *unit, struct mf_matrix matrix, int row, int 
 struct operand {
     const float *tile[2];
     size_t step;
+    bool pixels; /* it has many zeros side by side */
 };
 
-/* sums = a b, which is the tile part: of the file that includes this. */
-static void multiply(const struct operand *a, const struct operand *b, int depth, struct unit *sums);
+/* sums = a b, of which `rows` rows are wanted; those beyond are 0 or whatever was there. This is the tile part: of the
+ * file that includes this. */
+static void multiply(const struct operand *a, const struct operand *b, int depth, int rows, struct unit *sums);
 
 /* The sum runs along a row of units (over columns), or down a column of them. */
 static struct operand along(struct mf_matrix matrix, int row)
 {
-    return (struct operand){{tiles_of(matrix, row, 0, 0), tiles_of(matrix, row, 0, 1)}, 2 * matrix.stride};
+    return (struct operand){{tiles_of(matrix, row, 0, 0), tiles_of(matrix, row, 0, 1)}, 2 * matrix.stride, false};
 }
 
 static struct operand down(struct mf_matrix matrix, int column)
 {
     return (struct operand){
-        {tiles_of(matrix, 0, column, 0) + TILE_FLOATS, tiles_of(matrix, 0, column, 1) + TILE_FLOATS}, UNIT * MF_PANEL};
+        {tiles_of(matrix, 0, column, 0) + TILE_FLOATS, tiles_of(matrix, 0, column, 1) + TILE_FLOATS},
+        UNIT * MF_PANEL,
+        false};
 }
 
 static int least(int a, int b)
 {
     return a < b ? a : b;
+}
+
+/* Pixels enter the products unscaled, and nothing else does. */
+static bool are_pixels(float scale)
+{
+    return scale != 1.0f;
 }
 
 /* Clears what lies beyond `rows` rows and `panels` panels. */
@@ -140,6 +167,7 @@ static void forward_unit(const struct mf_forward *op, int row, int rows, int col
     }
     if (!op->relu)
         return;
+    clear_beyond(unit, rows, 2);
     pack(unit, op->y, row, column, ACTIVATION);
 }
 
@@ -149,10 +177,12 @@ static void TILED_NAME(forward)(const struct mf_forward *op, int begin, int end)
     tiles_begin();
     for (int column = 0; 2 * column < op->panels; column++)
         for (int row = begin / UNIT; row * UNIT < end; row++) {
+            const int rows = least(UNIT, end - row * UNIT);
             struct unit sums;
-            const struct operand x = along(op->x, row), w = down(op->w, column);
-            multiply(&x, &w, op->in, &sums);
-            forward_unit(op, row, least(UNIT, end - row * UNIT), column, &sums);
+            struct operand x = along(op->x, row), w = down(op->w, column);
+            x.pixels = are_pixels(op->scale);
+            multiply(&x, &w, op->in, rows, &sums);
+            forward_unit(op, row, rows, column, &sums);
         }
     tiles_end();
 }
@@ -163,16 +193,22 @@ static void TILED_NAME(input_gradient)(const struct mf_input_gradient *op, int b
     tiles_begin();
     for (int column = 0; 2 * column < op->panels; column++)
         for (int row = begin / UNIT; row * UNIT < end; row++) {
+            const int rows = least(UNIT, end - row * UNIT);
             struct unit sums;
             const struct operand dz = along(op->dz, row), w = along(op->wt, column);
-            multiply(&dz, &w, op->out, &sums);
-            for (int i = 0; i < UNIT; i++)
-                for (int j = 0; j < UNIT; j += LANES) {
-                    words_of_pairs words;
-                    memcpy(&words, tiles_of(op->h, row, column, i / TILE) + i % TILE * TILE + j / 2, sizeof words);
-                    const vf dx = round_bf16(v_load(&sums.at[i][j]));
-                    v_store(&sums.at[i][j], v_select(v_greater(widen(words), v_zero()), dx, v_zero()));
+            multiply(&dz, &w, op->out, rows, &sums);
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < UNIT; j += 2 * LANES) {
+                    float *const of_row = tiles_of(op->h, row, column, i / TILE) + i % TILE * TILE;
+                    vf h[2];
+                    widen((halves)v_load(of_row + j / 2), &h[0], &h[1]);
+                    for (int n = 0; n < 2; n++) {
+                        float *const at = &sums.at[i][j + n * LANES];
+                        const vf dx = round_bf16(v_load(at));
+                        v_store(at, v_select(v_greater(h[n], v_zero()), dx, v_zero()));
+                    }
                 }
+            clear_beyond(&sums, rows, 2);
             pack(&sums, op->dx, row, column, GRADIENT);
         }
     tiles_end();
@@ -195,9 +231,10 @@ static bool TILED_NAME(weight_update)(const struct mf_weight_update *op, int beg
     tiles_begin();
     for (int column = first / 2; 2 * column < last; column++) {
         struct unit sums;
-        const struct operand x = down(op->x, begin / UNIT), dz = down(op->dz, column);
+        struct operand x = down(op->x, begin / UNIT), dz = down(op->dz, column);
         const int panels = least(2, last - 2 * column);
-        multiply(&x, &dz, op->samples, &sums);
+        x.pixels = are_pixels(op->scale);
+        multiply(&x, &dz, op->samples, end - begin, &sums);
         for (int i = 0; i < end - begin; i++)
             for (int j = 0; j < panels * MF_PANEL; j += LANES) {
                 float *const w = mf_at(op->w, begin + i, column * UNIT + j);
@@ -207,6 +244,7 @@ static bool TILED_NAME(weight_update)(const struct mf_weight_update *op, int beg
                 v_store(&sums.at[i][j], copy);
                 check = v_fma(copy, v_zero(), check); /* a finite w may be too large for its copy */
             }
+        clear_beyond(&sums, end - begin, 2);
         pack(&sums, op->copy, begin / UNIT, column, WEIGHT);
     }
     tiles_end();
@@ -222,11 +260,10 @@ static bool TILED_NAME(bias_update)(const struct mf_weight_update *op, int row, 
         for (int j = 0; j < MF_PANEL; j += LANES) {
             vf sum = v_zero();
             for (int i = 0; i < op->samples; i += UNIT)
-                for (int q = 0; q < TILE; q++) {
-                    const float *pairs = tiles_of(op->dz, i / UNIT, panel / 2, panel % 2) + TILE_FLOATS + q * TILE + j;
-                    const vu words = (vu)v_load(pairs);
-                    sum = sum + (vf)(words << 16);
-                    sum = sum + (vf)(words & 0xffff0000u);
+                for (int r = 0; r < UNIT; r++) {
+                    const float *pairs = tiles_of(op->dz, i / UNIT, panel / 2, panel % 2) + TILE_FLOATS + j;
+                    const vu words = (vu)v_load(pairs + PLACE_OF(r) / 2 * TILE);
+                    sum = sum + (vf)(PLACE_OF(r) % 2 ? words & 0xffff0000u : words << 16);
                 }
             float *const w = mf_at(op->w, row, panel * MF_PANEL + j);
             const size_t at = (size_t)(w - op->w.data);

@@ -81,14 +81,15 @@ INLINE vf load_pixels(enum mf_precision precision, const uint8_t *pixels)
 /* LANES vectors become their transpose: each round interleaves the first half of the vectors with the second. */
 INLINE void transpose(vf row[LANES])
 {
-    for (int round = 1; round < LANES; round *= 2) {
+    UNROLL for (int round = 1; round < LANES; round *= 2)
+    {
         vf next[LANES];
-        for (int i = 0; i < LANES / 2; i++) {
+        UNROLL for (int i = 0; i < LANES / 2; i++)
+        {
             next[2 * i] = v_low(row[i], row[i + LANES / 2]);
             next[2 * i + 1] = v_high(row[i], row[i + LANES / 2]);
         }
-        for (int i = 0; i < LANES; i++)
-            row[i] = next[i];
+        UNROLL for (int i = 0; i < LANES; i++) row[i] = next[i];
     }
 }
 
@@ -97,10 +98,9 @@ INLINE void transpose_block(const float *block, float *transposed)
     for (int i = 0; i < MF_PANEL; i += LANES)
         for (int j = 0; j < MF_PANEL; j += LANES) {
             vf row[LANES];
-            for (int r = 0; r < LANES; r++)
-                row[r] = v_load(block + (i + r) * MF_PANEL + j);
+            UNROLL for (int r = 0; r < LANES; r++) row[r] = v_load(block + (i + r) * MF_PANEL + j);
             transpose(row);
-            for (int r = 0; r < LANES; r++)
+            UNROLL for (int r = 0; r < LANES; r++)
                 v_store(transposed + (j + r) * MF_PANEL + i, row[r]);
         }
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 
 typedef float floats16 __attribute__((vector_size(64), aligned(64)));
-typedef uint32_t words16 __attribute__((vector_size(64), aligned(64)));
+typedef uint32_t words16 __attribute__((vector_size(64), aligned(64), may_alias));
+typedef uint32_t pair_of_terms __attribute__((may_alias));
 
 bool dots_are_rounded_once;
 
@@ -24,6 +25,14 @@ static inline floats16 dot(floats16 sum, words16 a, words16 b)
         else
             sum[i] = fmaf(low_a[i], low_b[i], fmaf(high_a[i], high_b[i], sum[i]));
     return sum;
+}
+
+static inline bool is_not_zero(words16 x)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; i++)
+        bits |= x[i];
+    return bits != 0;
 }
 
 static const char *unavailable(void)

@@ -49,15 +49,16 @@ void update_weights(const Step &step, const Tasks &tasks, int part, int parts, S
     int packed_begin = -1;
     const mf_task *const end = tasks.begin_of(part + 1, parts);
     for (const mf_task *task = tasks.begin_of(part, parts); task < end; task++) {
-        if (task->layer == 0 && task->begin != packed_begin) {
+        const bool sparse = task->layer == 0 && mf_skips(step.n);
+        if (sparse && task->begin != packed_begin) {
             const double start = thread_seconds();
             kernels->pack_pixels(w->pixels, step.samples, task->begin, task->end, packed);
             packed_begin = task->begin;
             spent->packing += thread_seconds() - start;
         }
         const mf_weight_update op = mf_weight_update_operands(step.n, task->layer, packed, step.samples, &step.adam);
-        (task->layer ? kernels->weight_update : kernels->weight_update_sparse)(&op, task->begin, task->end, task->first,
-                                                                               task->last);
+        (sparse ? kernels->weight_update_sparse : kernels->weight_update)(&op, task->begin, task->end, task->first,
+                                                                          task->last);
     }
 }
 
@@ -68,10 +69,13 @@ void pass_block(const Step &step, Kernel kernel, int part, int begin, int end, S
     if (kernel == FORWARD1) {
         mf_packed_nonzeros *const packed = mf_packed(n->workspace, part, MF_INPUTS);
         const double start = thread_seconds();
-        n->kernels->pack_samples(n->workspace->pixels, begin, end, packed);
+        if (mf_skips(n))
+            n->kernels->pack_samples(n->workspace->pixels, begin, end, packed);
+        else
+            n->kernels->scale(n->workspace->pixels, begin, end, n->workspace->x);
         spent->packing += thread_seconds() - start;
         const mf_forward op = mf_forward_operands(n, 0, packed, nullptr);
-        n->kernels->forward_sparse(&op, begin, end);
+        (mf_skips(n) ? n->kernels->forward_sparse : n->kernels->forward)(&op, begin, end);
         return;
     }
     const int last = n->layers - 1;
@@ -92,7 +96,8 @@ void run_kernel(const Step &step, const Tasks tasks[2], Kernel kernel, int part,
         update_weights(step, tasks[kernel == WEIGHT_UPDATE1], part, parts, spent);
         return;
     }
-    const int first = mf_part_begin(step.samples, part, parts), stop = mf_part_begin(step.samples, part + 1, parts);
+    const int first = mf_rows_begin(step.n, step.samples, part, parts);
+    const int stop = mf_rows_begin(step.n, step.samples, part + 1, parts);
     const int height = mf_block_rows(step.n, stop - first);
     for (int begin = first; begin < stop; begin += height)
         pass_block(step, kernel, part, begin, std::min(begin + height, stop), spent);

@@ -35,8 +35,9 @@ Step::Step(const std::string &isa, int threads, const mnist_fast_images &images)
 
     double density[MF_INPUTS]; /* of images in the order drawn, as training measures it */
     mf_gather(n->workspace, &images, nullptr, 0, static_cast<size_t>(samples), 0);
-    mf_measure_density(n, samples, density);
-    must(mf_partition_make(n, density, &partition, &error), error);
+    if (mf_skips(n))
+        mf_measure_density(n, samples, density);
+    must(mf_partition_make(n, mf_skips(n) ? density : nullptr, &partition, &error), error);
     adam = mf_adam_constants(&n->config, n->config.learning_rate, n->position.step + 1);
     sort_and_gather(n, images, samples);
     forward_backward(0, 1, 0);
@@ -51,9 +52,10 @@ void Step::forward_backward(int part, int parts, int scratch) const
 {
     mf_rows rows = {};
     rows.thread = scratch;
-    rows.begin = mf_part_begin(samples, part, parts);
-    rows.end = mf_part_begin(samples, part + 1, parts);
-    rows.sparse = rows.labels = rows.gradients = true;
+    rows.begin = mf_rows_begin(n, samples, part, parts);
+    rows.end = mf_rows_begin(n, samples, part + 1, parts);
+    rows.sparse = mf_skips(n);
+    rows.labels = rows.gradients = true;
     rows.batch = samples;
     mf_clock untimed = {};
     mf_forward_backward(n, &rows, &untimed);

@@ -149,6 +149,12 @@ int mf_block_rows(const mnist_fast *n, int rows)
     return blocks ? mf_ceil_div(mf_ceil_div(rows, blocks), mr) * mr : 0;
 }
 
+int mf_rows_begin(const mnist_fast *n, int rows, int part, int parts)
+{
+    const int unit = n->kernels->tiled ? MF_BLOCK : 1, begin = mf_part_begin(mf_ceil_div(rows, unit), part, parts) * unit;
+    return begin < rows ? begin : rows;
+}
+
 void mf_forward_backward(mnist_fast *n, const struct mf_rows *rows, struct mf_clock *clock)
 {
     const int height = mf_block_rows(n, rows->end - rows->begin);

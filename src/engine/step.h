@@ -24,6 +24,9 @@ void mf_forward_backward(mnist_fast *network, const struct mf_rows *rows, struct
  * whole tiles, because lower ones leave arithmetic units idle. */
 int mf_block_rows(const mnist_fast *network, int rows);
 
+/* Where the rows of thread `part` of `parts` begin: in whole units of the kernels' tiles. */
+int mf_rows_begin(const mnist_fast *network, int rows, int part, int parts);
+
 /* Weight gradients over `samples` rows and the Adam step, for the tasks of the partition that the thread takes from
  * `shares` until none is left. Returns whether all of their new weights and moments are finite. */
 bool mf_update_weights(mnist_fast *network, const struct mf_partition *partition, struct mf_shares *shares, int samples,

@@ -176,9 +176,8 @@ static void divide_images(struct training *run, int batch, int thread)
         return;
     }
     const int samples = batch_size(run, batch);
-    const int unit = run->network->kernels->tiled ? MF_BLOCK : 1, units = mf_ceil_div(samples, unit);
-    const int begin = mf_part_begin(units, thread, left->threads) * unit;
-    const int last = mf_part_begin(units, thread + 1, left->threads) * unit, end = last < samples ? last : samples;
+    const int begin = mf_rows_begin(run->network, samples, thread, left->threads);
+    const int end = mf_rows_begin(run->network, samples, thread + 1, left->threads);
     mf_shares_set(left, thread, begin, end, mf_block_rows(run->network, end - begin));
 }
 
