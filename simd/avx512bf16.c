@@ -104,55 +104,71 @@ static const char *problem(void)
 #include "tiled.h"
 
 /* Words of a line: pairs of the even chain and of the odd one in turn. Rows whose sums are under way: of both chains
- * and both halves of the columns, 16 sums, so that a word of the left operand is loaded for two vdpbf16ps. */
-enum { WORDS = TILE, ROWS = 4 };
+ * and both halves of the columns, 16 sums, so that a word of the left operand is loaded for two vdpbf16ps. Blocks of
+ * terms that these rows pass before the next ones do. */
+enum { WORDS = TILE, ROWS = 4, BLOCKS = 4 };
 
-static bool has_ink(const words16 *line)
+static const words16 *lines(const float *tile)
 {
-    words16 any = line[0];
-    UNROLL for (int r = 1; r < ROWS; r++) any |= line[r];
+    return (const void *)tile;
+}
+
+static bool has_ink(const float *left)
+{
+    words16 any = lines(left)[0];
+    UNROLL for (int r = 1; r < ROWS; r++) any |= lines(left)[r];
     return is_not_zero(any);
+}
+
+/* Adds the products of a block's first words. With their number constant no loop remains, and no branch to foresee. */
+INLINE void add_block(const float *left, const float *const right[2], int words, floats16 sum[ROWS][2])
+{
+    const pair_of_terms *const pairs = (const void *)left;
+    floats16 chain[2][ROWS][2];
+    UNROLL for (int parity = 0; parity < 2; parity++)
+        UNROLL for (int r = 0; r < ROWS; r++)
+            chain[parity][r][0] = chain[parity][r][1] = (floats16){0};
+    UNROLL for (int word = 0; word < words; word += 2)
+        UNROLL for (int parity = 0; parity < 2; parity++)
+        {
+            const words16 right0 = lines(right[0])[word + parity], right1 = lines(right[1])[word + parity];
+            UNROLL for (int r = 0; r < ROWS; r++)
+            {
+                const words16 pair = (words16){0} + pairs[r * WORDS + word + parity];
+                chain[parity][r][0] = dot(chain[parity][r][0], pair, right0);
+                chain[parity][r][1] = dot(chain[parity][r][1], pair, right1);
+            }
+        }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int h = 0; h < 2; h++)
+            sum[r][h] += chain[0][r][h] + chain[1][r][h];
 }
 
 static void multiply(const struct operand *a, const struct operand *b, int depth, int rows, struct unit *sums)
 {
-    for (int k = 0; k < depth; k += UNIT) {
-        const int words = depth - k < UNIT ? mf_ceil_div(depth - k, 4) * 2 : WORDS;
-        const size_t block = (size_t)k / UNIT;
-        const words16 *const right[] = {(const void *)(b->tile[0] + block * b->step),
-                                        (const void *)(b->tile[1] + block * b->step)};
+    for (int begin = 0; begin < depth; begin += BLOCKS * UNIT)
         for (int row = 0; row < rows; row += ROWS) {
-            const float *const from = a->tile[row / TILE] + block * a->step + row % TILE * WORDS;
-            const pair_of_terms *const left = (const void *)from;
-            UNROLL for (int r = 0; r < ROWS; r++) /* of the next block: an operand is more than L1 holds */
-            {
-                __builtin_prefetch(from + a->step + r * WORDS);
-                __builtin_prefetch((const float *)(const void *)(right[r % 2] + row / 2 + r / 2) + b->step);
-            }
-            if (a->pixels && k > 0 && !has_ink((const void *)from))
-                continue;
-            floats16 chain[2][ROWS][2];
-            UNROLL for (int parity = 0; parity < 2; parity++)
+            const size_t block = (size_t)begin / UNIT;
+            const float *left = a->tile[row / TILE] + block * a->step + row % TILE * WORDS;
+            const float *right[] = {b->tile[0] + block * b->step, b->tile[1] + block * b->step};
+            floats16 sum[ROWS][2] = {{{0}}};
+            UNROLL for (int r = 0; begin && r < ROWS; r++)
+                UNROLL for (int h = 0; h < 2; h++)
+                    memcpy(&sum[r][h], &sums->at[row + r][h * TILE], sizeof sum[r][h]);
+            const int end = least(begin + BLOCKS * UNIT, depth);
+            for (int k = begin; k < end; k += UNIT, left += a->step, right[0] += b->step, right[1] += b->step) {
+                /* what these blocks are followed by: an operand is more than L1 holds, and lies in pieces of 1 KB */
                 UNROLL for (int r = 0; r < ROWS; r++)
-                    UNROLL for (int h = 0; h < 2; h++)
-                        chain[parity][r][h] = (floats16){0};
-            for (int w = 0; w < words; w += 2)
-                UNROLL for (int parity = 0; parity < 2; parity++)
-                {
-                    const words16 right0 = right[0][w + parity], right1 = right[1][w + parity];
-                    UNROLL for (int r = 0; r < ROWS; r++)
-                    {
-                        const words16 pair = (words16){0} + left[r * WORDS + w + parity];
-                        chain[parity][r][0] = dot(chain[parity][r][0], pair, right0);
-                        chain[parity][r][1] = dot(chain[parity][r][1], pair, right1);
-                    }
-                }
+                    __builtin_prefetch(right[r % 2] + BLOCKS * b->step + (row / 2 + r / 2) * TILE);
+                if (a->pixels && !has_ink(left))
+                    continue;
+                if (depth - k >= UNIT)
+                    add_block(left, right, WORDS, sum);
+                else
+                    add_block(left, right, mf_ceil_div(depth - k, 4) * 2, sum);
+            }
             UNROLL for (int r = 0; r < ROWS; r++)
                 UNROLL for (int h = 0; h < 2; h++)
-                {
-                    floats16 *const sum = (floats16 *)(void *)&sums->at[row + r][h * TILE];
-                    *sum = (k > 0 ? *sum : (floats16){0}) + (chain[0][r][h] + chain[1][r][h]);
-                }
+                    memcpy(&sums->at[row + r][h * TILE], &sum[r][h], sizeof sum[r][h]);
         }
-    }
 }
