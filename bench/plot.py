@@ -229,18 +229,19 @@ class Compared:
             if parts[0] == kind and parts[-1] == f"threads:{threads}":
                 yield dict(part.split(":") for part in parts[1:-1]), row
 
-    def ratios(self, kind, threads):
-        """Of the fastest peer: its name, and its values over ours turn by turn."""
+    def ratios(self, kind, threads, bf16):
+        """Of the fastest peer in that precision: its name, and its values over ours turn by turn."""
+        ours = "mnist_fast bf16" if bf16 else "mnist_fast"
         for _, row in self.rows(kind, threads):
-            peers = [name for name in row if name != "mnist_fast"]
-            if peers:
+            peers = [name for name in row if name.endswith(" bf16") == bf16 and name != ours]
+            if peers and ours in row:
                 fastest = min(peers, key=lambda name: statistics.median(row[name]))
-                return fastest, over_ours(row, fastest)
+                return fastest, over_ours(row, fastest, ours)
         return None, []
 
 
-def over_ours(row, name):
-    return [theirs / ours for theirs, ours in zip(row[name], row["mnist_fast"])]
+def over_ours(row, name, ours="mnist_fast"):
+    return [theirs / own for theirs, own in zip(row[name], row[ours])]
 
 
 def peers(compared, out):
@@ -261,9 +262,9 @@ def peers(compared, out):
         y += 18
         medians = {name: statistics.median(values) for name, values in row.items()}
         for name, value in medians.items():
-            p.text(at - 10, y + 13, name, "end small" + (" strong" if name == "mnist_fast" else ""))
+            p.text(at - 10, y + 13, name, "end small" + (" strong" if name.startswith("mnist_fast") else ""))
             length = value / max(medians.values()) * wide
-            p.bar(at, y + 2, length, 14, "a" if name == "mnist_fast" else "c")
+            p.bar(at, y + 2, length, 14, "a" if name.startswith("mnist_fast") else "c")
             p.text(at + length + 10, y + 13,
                    f"{value:.{decimals}f} {unit} · {statistics.median(over_ours(row, name)):.2f}×", "small")
             y += 22
@@ -293,9 +294,11 @@ def figures(limit, compared):
         threads = next((part.split(":")[1] for part in parts if part.startswith("threads:")), 2)
         lines.append(table_row(what, isa, threads, m["must"], m["goal"], m["values"]))
     for kind, must, goal in (("training", 1.3, 1.7), ("whole process", 5, 10)) if compared else ():
-        fastest, ratios = compared.ratios(kind, 2)
-        if fastest:
-            lines.append(table_row(f"{kind}, the fastest peer ({fastest}) over ours", limit.isa, 2, must, goal, ratios))
+        for bf16 in (False, True):
+            fastest, ratios = compared.ratios(kind, 2, bf16)
+            if fastest:
+                lines.append(table_row(f"{kind}, the fastest peer ({fastest}) over ours{' in bf16' * bf16}", limit.isa, 2,
+                                       must, goal, ratios))
     return lines
 
 
