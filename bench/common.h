@@ -200,19 +200,21 @@ inline double fma_rounds(const std::string &title, long rounds)
 {
     if (title == "amx-bf16")
         return kernels_titled(title) ? tile_rounds(rounds) : 0;
-    const std::string isa = fp32_title(title);
+    const bool pairs = title == "avx512bf16-bf16"; /* two multiply-adds a lane */
+    const std::string isa = pairs ? title : fp32_title(title);
     /* clang-format formats these strings differently on each run. */
     /* clang-format off */
 #if defined(__x86_64__)
 /* 14 sums, so that two units with a latency of 4 or 5 never wait; both factors are 0.5. */
-#define FMA(v, sum) "vfmadd231ps %%" v "14, %%" v "15, %%" v sum "\n\t"
-#define FMAS(v)                                                                                                        \
-    FMA(v, "0") FMA(v, "1") FMA(v, "2") FMA(v, "3") FMA(v, "4") FMA(v, "5") FMA(v, "6") FMA(v, "7") FMA(v, "8")        \
-    FMA(v, "9") FMA(v, "10") FMA(v, "11") FMA(v, "12") FMA(v, "13")
-#define ROUNDS(v)                                                                                                      \
+#define FMA(op, v, sum) op " %%" v "14, %%" v "15, %%" v sum "\n\t"
+#define FMAS(op, v)                                                                                                    \
+    FMA(op, v, "0") FMA(op, v, "1") FMA(op, v, "2") FMA(op, v, "3") FMA(op, v, "4") FMA(op, v, "5") FMA(op, v, "6")    \
+    FMA(op, v, "7") FMA(op, v, "8") FMA(op, v, "9") FMA(op, v, "10") FMA(op, v, "11") FMA(op, v, "12")                 \
+    FMA(op, v, "13")
+#define ROUNDS(op, v)                                                                                                    \
     __asm__ volatile("vbroadcastss %1, %%" v "14\n\t"                                                                  \
                      "vbroadcastss %1, %%" v "15\n\t"                                                                  \
-                     "1:\n\t" FMAS(v) FMAS(v)                                                                          \
+                     "1:\n\t" FMAS(op, v) FMAS(op, v)                                                                  \
                      "dec %0\n\t"                                                                                      \
                      "jnz 1b\n\t"                                                                                      \
                      "vzeroupper"                                                                                      \
@@ -223,12 +225,16 @@ inline double fma_rounds(const std::string &title, long rounds)
     const float half = 0.5f;
     const double terms = 2.0 * 28 * static_cast<double>(rounds);
     if (isa == "avx2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        ROUNDS("ymm");
+        ROUNDS("vfmadd231ps", "ymm");
         return terms * 8;
     }
     if (isa == "avx512" && __builtin_cpu_supports("avx512f")) {
-        ROUNDS("zmm");
+        ROUNDS("vfmadd231ps", "zmm");
         return terms * 16;
+    }
+    if (pairs && kernels_titled(title)) {
+        ROUNDS("vdpbf16ps", "zmm");
+        return 2 * terms * 16;
     }
 #undef ROUNDS
 #undef FMAS
@@ -254,7 +260,7 @@ inline double fma_rounds(const std::string &title, long rounds)
 #undef FMA
 #endif
     /* clang-format on */
-    (void)isa, (void)rounds;
+    (void)isa, (void)pairs, (void)rounds;
     return 0;
 }
 

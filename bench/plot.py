@@ -65,6 +65,7 @@ class Limit:
         self.median = {m["name"]: m["median"] for m in report["measurements"]}
         peaks = [name.split("/") for name in self.median if name.startswith("FMA peak/")]
         self.isa = peaks[0][1]  # the best one comes first
+        self.isas = {name.split("/")[1] for name in self.median if name.startswith("training/")}
         self.threads = sorted({int(p[2].split(":")[1]) for p in peaks})
         self.most = self.threads[-1]
 
@@ -290,7 +291,7 @@ def figures(limit, compared):
     for m in (m for m in limit.measurements if "must" in m):
         parts = m["name"].split("/")
         what = next((text for key, text in WHAT.items() if key in m["name"]), f"{parts[-1]}, × peak")
-        isa = next((part for part in parts if part in ("avx512", "avx2", "neon")), limit.isa)
+        isa = next((part for part in parts if part in limit.isas), limit.isa)
         threads = next((part.split(":")[1] for part in parts if part.startswith("threads:")), 2)
         lines.append(table_row(what, isa, threads, m["must"], m["goal"], m["values"]))
     for kind, must, goal in (("training", 1.3, 1.7), ("whole process", 5, 10)) if compared else ():

@@ -12,7 +12,8 @@ const char *const definitions =
     "  seconds   wall time: of a training from call to return, its validations included; of a phase the\n"
     "            mean over the threads. Kernels: CPU time of their threads.\n"
     "  peak      the rate of independent fused multiply-adds of that instruction set on as many threads (at most\n"
-    "            the processors), measured before and after.\n"
+    "            the processors), measured before and after. Kernels of amx and avx512bf16 are compared with the\n"
+    "            rate of tdpbf16ps and vdpbf16ps; trainings, their phases and the test set with that of fp32.\n"
     "  R         seconds of a training / its dense limit in fp32 (FLOP / peak), in bf16 too. Below 1: faster than\n"
     "            a program that skips nothing could be.\n"
     "  x peak    FLOP / seconds / peak. May be above 1 where zeros are skipped.\n";

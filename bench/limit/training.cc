@@ -53,8 +53,8 @@ double measure_training(const std::string &isa, int threads, const mnist_fast_im
 
     const std::string name = label("training", isa, threads);
     record(label("FMA peak", dense, team), "GFLOP/s", peak / 1e9);
-    if (isa == "amx-bf16")
-        record(label("tile peak", isa, team), "GFLOP/s", peak_of_team(isa, team) / 1e9);
+    if (isa == "amx-bf16" || isa == "avx512bf16-bf16")
+        record(label("bf16 peak", isa, team), "GFLOP/s", peak_of_team(isa, team) / 1e9);
     record(name, "s", seconds);
     record(name + "/R", "x", seconds * peak / flop);
     if (threads == team)
