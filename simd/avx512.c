@@ -1,10 +1,10 @@
-/* AVX-512: 32 registers of 16 floats. Tile 8 x 48: 24 sums + 3 right + 1 left = 28 registers. */
+/* AVX-512: 32 registers of 16 floats. Tile 6 x 64: 24 sums + 4 right + 1 left = 29 registers. */
 #include "avx512.h"
 
 #define ISA avx512
 #define NAME_TEXT "avx512"
-#define MR 8
-#define NR_PANELS 3
+#define MR 6
+#define NR_PANELS 4
 #define WIDE_PANELS 8
 
 static bool mf_supported_avx512(void)

@@ -228,7 +228,7 @@ INLINE void product(const struct product *p, enum mf_precision precision, enum s
         for (; panel < last; panel++)
             tile(p, precision, source, epilogue, 1, 1, begin, panel, 0);
     while (panel < last) {
-        const int panels = last - panel < NR_PANELS ? last - panel : NR_PANELS;
+        const int left = last - panel, panels = left >= NR_PANELS ? NR_PANELS : left > 1 && NR_PANELS > 2 ? 2 : 1;
         for (int t = 0; t < tiles; t++) {
             const int row = mf_part_begin(rows, t, tiles), next = mf_part_begin(rows, t + 1, tiles);
             if (panels == NR_PANELS)
