@@ -14,7 +14,7 @@ typedef float floats16 __attribute__((vector_size(64), aligned(64)));
 typedef uint32_t words16 __attribute__((vector_size(64), aligned(64), may_alias));
 typedef uint32_t pair_of_terms __attribute__((may_alias)); /* two numbers of 16 bits */
 
-#ifdef MF_EMULATE_DOT /* by tests/tiled_emulated_avx512bf16.c, which defines dot(), is_not_zero() and a table of another name */
+#ifdef MF_EMULATE_DOT /* by tests/tiled_emulated_avx512bf16.c, which defines dot(), is_not_zero() and another table */
 #include "avx2.h"
 #else
 #include "avx512.h"

@@ -14,10 +14,10 @@
  *     gradients (dz)                      rows 16h.. , all columns        columns 16h.. in pairs of rows
  *     weights (copy)                      rows 16h.. in pairs of columns  columns 16h.. in pairs of rows
  * "all columns": 16 lines of 32 numbers, a left operand; "in pairs of rows": line q has numbers (2q, j) and (2q + 1, j)
- * side by side, a right operand. The columns of the one and the rows of the other are in the order of TERM_AT. Seen as words of 32 bits, one is the transpose of the other: so the first tiles of the
- * weights are the right operand that reads wᵀ, and the second tiles of the activations the left one that reads xᵀ.
- * Rows and columns beyond the last of a matrix are zeros: terms of a sum that change nothing. A product of such
- * operands has zeros there again.
+ * side by side, a right operand. The columns of the one and the rows of the other are in the order of TERM_AT. Seen as
+ * words of 32 bits, one is the transpose of the other: so the first tiles of the weights are the right operand that
+ * reads wᵀ, and the second tiles of the activations the left one that reads xᵀ. Rows and columns beyond the last of a
+ * matrix are zeros: terms of a sum that change nothing. A product of such operands has zeros there again.
  *
  * Tiles. A product keeps 32 x 32 sums in four tiles and reads two tiles of each operand for every 32 terms: a load for
  * every TDPBF16PS. The sums go to L1 once, where the epilogue makes the tiles that the next product wants. */

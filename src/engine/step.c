@@ -151,7 +151,8 @@ int mf_block_rows(const mnist_fast *n, int rows)
 
 int mf_rows_begin(const mnist_fast *n, int rows, int part, int parts)
 {
-    const int unit = n->kernels->tiled ? MF_BLOCK : 1, begin = mf_part_begin(mf_ceil_div(rows, unit), part, parts) * unit;
+    const int unit = n->kernels->tiled ? MF_BLOCK : 1;
+    const int begin = mf_part_begin(mf_ceil_div(rows, unit), part, parts) * unit;
     return begin < rows ? begin : rows;
 }
 
