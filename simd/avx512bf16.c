@@ -2,8 +2,8 @@
  * high halves, then that of the low ones, each rounded as by a fused multiply-add. Where the high half has the earlier
  * of two neighbours of one parity, that is a step of the chain of scalar.c.
  *
- * Intel documents it so. AMD does not say whether it rounds between the two: problem() compares it with the definition
- * before these kernels are used. Neither flushing of denormals nor exceptions matter: the floor of bf16 leaves none.
+ * Intel documents it so. AMD does not say whether it rounds between the two. Zen 5 does, and problem() compares it with
+ * the definition before these kernels are used. Neither flushing of denormals nor exceptions matter: the floor of bf16 leaves none.
  *
  * The tiles are those of tiled.h, whose words hold an even and an odd number, the even one low. */
 #include <stdbool.h>
@@ -171,4 +171,6 @@ static void multiply(const struct operand *a, const struct operand *b, int depth
                 UNROLL for (int h = 0; h < 2; h++)
                     memcpy(&sums->at[row + r][h * TILE], &sum[r][h], sizeof sum[r][h]);
         }
+    for (int row = mf_ceil_div(rows, ROWS) * ROWS; row < UNIT; row++)
+        memset(sums->at[row], 0, sizeof sums->at[row]);
 }

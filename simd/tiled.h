@@ -114,7 +114,7 @@ struct operand {
     bool pixels; /* it has many zeros side by side */
 };
 
-/* sums = a b, of which `rows` rows are wanted; those beyond are 0 or whatever was there. This is the tile part: of the
+/* sums = a b. The rows of a beyond `rows` are zeros, and so are those of the sums then. This is the tile part: of the
  * file that includes this. */
 static void multiply(const struct operand *a, const struct operand *b, int depth, int rows, struct unit *sums);
 
@@ -167,7 +167,6 @@ static void forward_unit(const struct mf_forward *op, int row, int rows, int col
     }
     if (!op->relu)
         return;
-    clear_beyond(unit, rows, 2);
     pack(unit, op->y, row, column, ACTIVATION);
 }
 
@@ -208,7 +207,6 @@ static void TILED_NAME(input_gradient)(const struct mf_input_gradient *op, int b
                         v_store(at, v_select(v_greater(h[n], v_zero()), dx, v_zero()));
                     }
                 }
-            clear_beyond(&sums, rows, 2);
             pack(&sums, op->dx, row, column, GRADIENT);
         }
     tiles_end();
@@ -244,7 +242,6 @@ static bool TILED_NAME(weight_update)(const struct mf_weight_update *op, int beg
                 v_store(&sums.at[i][j], copy);
                 check = v_fma(copy, v_zero(), check); /* a finite w may be too large for its copy */
             }
-        clear_beyond(&sums, end - begin, 2);
         pack(&sums, op->copy, begin / UNIT, column, WEIGHT);
     }
     tiles_end();

@@ -116,6 +116,22 @@ START_TEST(trainings)
 }
 END_TEST
 
+/* Line `line` of the first tile in panel `panel` of the unit in row `row`. */
+static bool is_zero_line(struct mf_matrix matrix, int row, int panel, int line)
+{
+    static const float zeros[MF_PANEL];
+    const float *const at = matrix.data + (size_t)panel * matrix.stride + (size_t)(row * MF_BLOCK + line) * MF_PANEL;
+    return memcmp(at, zeros, sizeof zeros) == 0;
+}
+
+/* Rows from `rows` to the end of their unit: a row of 32 is a line of the first tile, in the panel of its half. */
+static void expect_zero_rows(struct mf_matrix matrix, int rows, const char *what)
+{
+    for (int i = rows; i % MF_BLOCK; i++)
+        if (!is_zero_line(matrix, i / MF_BLOCK, i % MF_BLOCK / 16, i % 16))
+            support_fail("%s: row %d of the padding is not zero", what, i);
+}
+
 /* What was in the memory of the padding does not matter: a training after a larger one with NaN everywhere. */
 START_TEST(padding)
 {
@@ -140,6 +156,11 @@ START_TEST(padding)
     train(expected, &images, EPOCHS, NULL, NULL);
     train(network, &images, EPOCHS, NULL, NULL);
     expect_same_tensors(expected, network);
+    const int last = 90 % 35; /* samples of the last batch: 10 of 100 images are held out */
+    expect_zero_rows(network->workspace->y[0], last, "y[0]");
+    expect_zero_rows(network->workspace->y[1], last, "y[1]");
+    expect_zero_rows(network->workspace->dy[0], last, "dy[0]");
+    expect_zero_rows(network->workspace->dy[1], last, "dy[1]");
     mnist_fast_free(expected);
     mnist_fast_free(network);
     mnist_fast_free_images(&images);
