@@ -84,7 +84,7 @@ END_TEST
 static const int hidden[][4] = {{500, 500, 500, 0}, {1, 0}, {37, 501, 3, 0}, {16, 0}, {128, 64, 0}, {2000, 0}};
 enum { NETWORKS = sizeof hidden / sizeof *hidden };
 
-/* For blocks of 48 pixels and 4 panels. */
+/* For one thread blocks of 48 pixels and 4 panels. */
 static const struct mf_cpu cpu = {
     .affinity = 1, .cores = 1, .advised = 1, .caches = {32 << 10, 512 << 10, 32 << 20, 1, 1}};
 
@@ -104,15 +104,19 @@ static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
     return network;
 }
 
-/* Shares of the samples that the tiles of each block of pixels keep, measured on 1000 MNIST images, 6 pixels a tile. */
-static const double mnist_density[MF_INPUTS] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
+/* Shares of the samples that the tiles of each block of 48 pixels keep, measured on 1000 MNIST images, 6 pixels a tile.
+ */
+static const double mnist_density[] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
                                                 0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
 
 static struct mf_partition new_partition(const mnist_fast *network, bool sparse)
 {
+    double density[MF_INPUTS] = {0};
+    for (int b = 0; b * network->blocking.pixels < MF_INPUTS; b++)
+        density[b] = mnist_density[b * network->blocking.pixels / 48];
     struct mf_partition partition;
     mnist_fast_error error;
-    if (mf_partition_make(network, sparse ? mnist_density : NULL, &partition, &error) != MNIST_FAST_OK)
+    if (mf_partition_make(network, sparse ? density : NULL, &partition, &error) != MNIST_FAST_OK)
         support_fail("%s", error.text);
     ck_assert_int_eq(partition.sparse, sparse);
     return partition;
@@ -176,14 +180,17 @@ START_TEST(balance_of_weight_updates)
     const bool sparse = _i;
     for (const struct mf_kernels *const *isa = mf_isas; *isa; isa++) {
         mnist_fast *const network = new_network(hidden[0], *isa);
-        struct mf_partition partition = new_partition(network, sparse);
+        network->all_threads = true;
         for (int threads = 1; threads <= THREADS_MAX; threads++) {
             support_case("weight updates by %s, %s, %d threads", (*isa)->name, sparse ? "sparse" : "dense", threads);
+            network->threads = network->cpu.affinity = threads;
+            network->blocking = mf_network_blocking(network, 1000, true);
+            struct mf_partition partition = new_partition(network, sparse);
             const double mean = cost_of(&partition, 0, partition.count) / threads, most = busiest(&partition, threads);
             if (most > allowance(threads) * mean)
                 support_fail("the busiest has %.1f%% over the mean", 100 * (most / mean - 1));
+            mf_partition_free(&partition);
         }
-        mf_partition_free(&partition);
         mnist_fast_free(network);
     }
 }

@@ -14,7 +14,7 @@ enum { ROWS_MIN = 24, ROWS_MAX = 256 };
 #define PASSING (368.0 * 1024)
 
 /* A block of pixels is packed by every thread that has a task in it: blocks are as many as the threads, at least. */
-enum { PIXELS_UNIT = 48 };
+enum { PIXELS_UNIT = 24, PIXELS_MIN = 48 }; /* fewer only where threads are many */
 
 /* No task costs more than this part of a thread's share. */
 enum { TASKS_OF_SHARE = 20 };
@@ -73,7 +73,8 @@ struct mf_blocking mf_blocking_choose(const struct mf_blocking_request *r)
     const double tasks = (double)TASKS_OF_SHARE * b.threads;
     b.panels = whole(l2 / 2 / (samples * sizeof(float) * MF_PANEL), 1, least(widest, blocks / tasks), nr);
 
-    b.pixels = whole(l2 * 3 / 8 / (samples * sizeof(float)), 1, floor((double)MF_INPUTS / b.threads), PIXELS_UNIT);
+    const double pixels = floor((double)MF_INPUTS / b.threads);
+    b.pixels = whole(l2 * 3 / 8 / (samples * sizeof(float)), PIXELS_MIN, pixels, PIXELS_UNIT);
 
     b.rows = r->forced.rows ? mf_ceil_div(r->forced.rows, mr) * mr : b.rows;
     b.panels = r->forced.panels ? r->forced.panels : b.panels;
