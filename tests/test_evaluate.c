@@ -104,6 +104,7 @@ START_TEST(text)
     expect_says(result.out, "\n     1     .     3     1     .     .     .     .     1     .     .    60.00%\n");
     expect_says(result.out, "\n     9     .     .     .     .     1     .     .     .     .     .     0.00%\n");
     expect_says(result.out, "the 3 worst of 7 mistakes");
+    expect_says(result.out, "\n   image  truth  guess   loss    0    1    2    3    4    5    6    7    8    9\n");
     char line[128];
     snprintf(line, sizeof line, "\n      19      9      4 %6.2f    .    .    .    . 99.6    .    .    .    .    .\n",
              loss_of(250, 8));

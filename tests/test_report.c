@@ -287,6 +287,7 @@ START_TEST(of_a_training)
     }
     ck_assert_int_eq(count_of(page, "<svg"), 2);
     ck_assert_int_eq(count_of(page, "<circle"), 2 * (3 + 1)); /* and one in each legend */
+    ck_assert_int_eq(count_of(page, "<text class=\"tick\" text-anchor=\"middle\""), 2 * (3 + 1)); /* and the title */
     snprintf(text, sizeof text, "207 to train, 23 to validate; crc32 %08x</td>", mnist_fast_images_crc32(&train));
     expect_says(page, text);
     expect_says(page, "a &#39;\\&#39;&#39;&lt;&amp;&gt;&quot; model&#39; --json --threads 2</code>");
