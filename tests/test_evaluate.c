@@ -113,6 +113,11 @@ START_TEST(text)
                *second = strstr(result.out, "test image 6, a 1, is read as"),
                *third = strstr(result.out, "test image 11, a 3, is read as");
     ck_assert(first && second && third && first < second && second < third);
+    const char *line_of_first = first; /* beside the drawing, whose lines end with their ink */
+    while (line_of_first[-1] != '\n')
+        line_of_first--;
+    ck_assert_int_eq(first - line_of_first, 28 + 3);
+    ck_assert_ptr_null(strstr(result.out, " \n"));
     release(&result);
 
     result = RUN("evaluate", "--model", model, "--mistakes", "99", "--quiet");
