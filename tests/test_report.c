@@ -271,6 +271,12 @@ START_TEST(of_a_training)
     ck_assert_int_eq(mnist_fast_load_images(in_folder("data"), MNIST_FAST_TRAIN, 1, &train, NULL), MNIST_FAST_OK);
     expect_confusion(page, network, &test);
     ck_assert_int_gt(expect_mistakes(page, network, &test), 3);
+    for (int digit = 0; digit < 10; digit++) {
+        char row[64];
+        snprintf(row, sizeof row, "\n<tr><th scope=\"row\">%d</th><td>0.", digit); /* its precision */
+        expect_says(page, row);
+    }
+    expect_says(page, "<tr class=\"sum\"><th scope=\"row\">Weighted mean</th><td>0.");
     expect_weights(page, network, 20);
 
     char *rest = result.out, text[200];
