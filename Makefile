@@ -125,7 +125,7 @@ FLAGS_avx512 = $(if $(EMULATE_AVX512),-mavx2 -mfma,-mavx512f $(PRIORITY) $(UNUSE
 # With sanitizers these kernels take most of the time of a build; where the CPU cannot run them, it is for nothing.
 HAS_AVX512  := $(shell grep -m1 -ow avx512f /proc/cpuinfo 2>/dev/null)
 UNUSED_HERE  = $(if $(SANITIZE),$(if $(HAS_AVX512),,-O0 -fno-sanitize=all))
-FLAGS_amx    = $(FLAGS_avx512) -mavx512bw -mamx-tile -mamx-bf16
+FLAGS_amx    = $(FLAGS_avx512) $(if $(EMULATE_AVX512),,-mavx512bw) -mamx-tile -mamx-bf16
 FLAGS_avx512bf16 = $(if $(EMULATE_AVX512),-UMF_EMULATE_AVX512) -mavx512f -mavx512bw -mavx512bf16 $(if $(IS_CLANG),,$(PRIORITY) -fmove-loop-invariants) $(UNUSED_HERE)
 LINK_FLAGS   = -fopenmp $(HARDEN_LD) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(COVERAGE),-fprofile-instr-generate)
 LIBS         = -lz -ljansson -lm

@@ -329,7 +329,7 @@ inline std::string build_flags()
     std::ifstream file(exe.substr(0, exe.rfind('/') + 1) + "../command");
     std::string flags, word;
     while (file >> word)
-        if (word.rfind("-ffile-prefix-map=", 0) != 0) /* names a folder of this machine */
+        if (word.find("-ffile-prefix-map=") == std::string::npos) /* quoted or not, names a folder of this machine */
             flags += (flags.empty() ? "" : " ") + word;
     return flags.empty() ? "unknown" : flags;
 }

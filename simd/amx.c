@@ -41,7 +41,7 @@ static const char *problem(void)
     unsigned a, b, c, d, enabled, high;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE))
         return "this CPU does not have it";
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE) || !__builtin_cpu_supports("avx512f"))
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE) || !__builtin_cpu_supports("avx512bw"))
         return "the operating system has not enabled AVX-512";
     __asm__("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
     if ((enabled & TILE_STATE) != TILE_STATE)
