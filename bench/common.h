@@ -214,10 +214,10 @@ inline double fma_rounds(const std::string &title, long rounds)
 /* vdpbf16ps waits longer: 6 more. The compiler does not use these registers here. */
 #define MORE(op, v)                                                                                                    \
     FMA(op, v, "16") FMA(op, v, "17") FMA(op, v, "18") FMA(op, v, "19") FMA(op, v, "20") FMA(op, v, "21")
-#define ROUNDS(op, v, more)                                                                                                    \
+#define ROUNDS(op, v, more)                                                                                            \
     __asm__ volatile("vbroadcastss %1, %%" v "14\n\t"                                                                  \
                      "vbroadcastss %1, %%" v "15\n\t"                                                                  \
-                     "1:\n\t" FMAS(op, v) more FMAS(op, v) more                                                                  \
+                     "1:\n\t" FMAS(op, v) more FMAS(op, v) more                                                        \
                      "dec %0\n\t"                                                                                      \
                      "jnz 1b\n\t"                                                                                      \
                      "vzeroupper"                                                                                      \

@@ -34,7 +34,7 @@ struct mf_blocking_request {
  *           but for 368 KB, which is fitted to sweeps: with 512 KB of L2 (Zen 3) 12 to 24 rows were the best, with 2 MB
  *           (Granite Rapids) 256
  *   panels  of all samples' gradients take half of L2; the rows of the weights stream past them
- *   pixels  of all samples, packed, take 3/8 of L2 where none is zero
+ *   pixels  of all samples, packed, take 3/8 of L2 where none is zero; 48 at least, and 24 where threads are many
  * All are whole tiles, and small enough that every thread has work. */
 struct mf_blocking mf_blocking_choose(const struct mf_blocking_request *request);
 
