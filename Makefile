@@ -300,7 +300,7 @@ CLANGS  = clang-15 clang-16 clang-19
 
 .PHONY: compile_commands.json check check-bits check-interop check-report check-web check-build check-package check-slurm \
         check-faults check-kills check-machines check-tsan check-mutation coverage asan ubsan fuzz lint format
-.PHONY: bench bench-smoke bench-limit bench-blocking bench-peers bench-compare bench-plots bench-accuracy
+.PHONY: bench bench-smoke bench-limit bench-blocking bench-neighbour bench-peers bench-compare bench-plots bench-accuracy
 # A network for the tests of all folders.
 MODEL = $(BUILD)/digits.safetensors
 $(MODEL): $(PROGRAM)
@@ -445,6 +445,12 @@ bench-peers: ## PyTorch, Keras, JAX and sgemm of four libraries, in turn with th
 	$(setup) build bench
 	$(again) data all $(SGEMM)
 	$(PEERS) --json $(BUILD)/peers.json $(PEERS_FLAGS)
+
+bench-neighbour: ## small batches beside a program that keeps one processor busy; NEIGHBOUR_FLAGS='--batches 1,32'
+	$(setup) build data
+	$(again) data all
+	tests/some_images $(BUILD)/some 2000 500
+	bench/neighbour.py --program $(PROGRAM) --data $(BUILD)/some $(NEIGHBOUR_FLAGS)
 
 bench-compare: ## what got faster or slower since BASE=<commit, folder or JSON>; COMPARE_FLAGS='--filter forward'
 	@test -n '$(BASE)' || { echo 'say with what: make bench-compare BASE=<commit, folder or JSON>' >&2; exit 2; }
