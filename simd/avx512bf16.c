@@ -3,7 +3,8 @@
  * of two neighbours of one parity, that is a step of the chain of scalar.c.
  *
  * Intel documents it so. AMD does not say whether it rounds between the two. Zen 5 does, and problem() compares it with
- * the definition before these kernels are used. Neither flushing of denormals nor exceptions matter: the floor of bf16 leaves none.
+ * the definition before these kernels are used. Neither flushing of denormals nor exceptions matter: the floor of bf16
+ * leaves none.
  *
  * The tiles are those of tiled.h, whose words hold an even and an odd number, the even one low. */
 #include <stdbool.h>

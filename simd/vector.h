@@ -100,8 +100,7 @@ INLINE void transpose_block(const float *block, float *transposed)
             vf row[LANES];
             UNROLL for (int r = 0; r < LANES; r++) row[r] = v_load(block + (i + r) * MF_PANEL + j);
             transpose(row);
-            UNROLL for (int r = 0; r < LANES; r++)
-                v_store(transposed + (j + r) * MF_PANEL + i, row[r]);
+            UNROLL for (int r = 0; r < LANES; r++) v_store(transposed + (j + r) * MF_PANEL + i, row[r]);
         }
 }
 

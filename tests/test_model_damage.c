@@ -359,8 +359,7 @@ START_TEST(bad_number_is_refused)
         {NAN, 0, MF_WEIGHT, "\"0.weight\" has a bad number (expected finite ones); copy"},
         {INFINITY, 3, MF_WEIGHT, "\"2.bias\""},
         {-INFINITY, 4, MF_MOMENT1, "\"4.weight.exp_avg\""},
-        {NAN, 5, MF_MOMENT2,
-         "\"4.bias.exp_avg_sq\" has a bad number (expected finite ones, none below 0); copy"},
+        {NAN, 5, MF_MOMENT2, "\"4.bias.exp_avg_sq\" has a bad number (expected finite ones, none below 0); copy"},
         {-1, 5, MF_MOMENT2, "\"4.bias.exp_avg_sq\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -107,7 +107,7 @@ static mnist_fast *new_network(const int *units, const struct mf_kernels *isa)
 /* Shares of the samples that the tiles of each block of 48 pixels keep, measured on 1000 MNIST images, 6 pixels a tile.
  */
 static const double mnist_density[] = {0.001, 0.012, 0.123, 0.394, 0.446, 0.473, 0.575, 0.550, 0.456,
-                                                0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
+                                       0.505, 0.574, 0.479, 0.393, 0.373, 0.140, 0.023, 0.004};
 
 static struct mf_partition new_partition(const mnist_fast *network, bool sparse)
 {

@@ -1,7 +1,7 @@
 #include "barrier.h"
 
-/* 5 to 25 us on the CPUs of today: about what falling asleep and being woken cost. Where two threads of the team share a
- * processor with another program, each look takes time from the thread that is waited for. */
+/* 5 to 25 us on the CPUs of today: about what falling asleep and being woken cost. Where two threads of the team share
+ * a processor with another program, each look takes time from the thread that is waited for. */
 enum { LOOKS = 500 };
 
 static void pause_thread(void)

@@ -375,10 +375,10 @@ static bool same(float a, float b)
     return x == y || (isnan(a) && isnan(b));
 }
 
-static mnist_fast_status compare(const struct operands *o, const char *isa, const char *check, mnist_fast_error *error)
+mnist_fast_status mf_compare_results(const char *isa, const char *check, const float *expected, const float *found,
+                                     size_t count, mnist_fast_error *error)
 {
-    const float *expected = o->expected.block, *found = o->found.block;
-    for (size_t i = 0; i < o->results_size; i++)
+    for (size_t i = 0; i < count; i++)
         if (!same(expected[i], found[i]))
             return mf_fail(error, MNIST_FAST_BAD_MACHINE,
                            "%s: %s computes a wrong number (expected %a, found %a, at %zu); do not rely on results of "
@@ -406,7 +406,8 @@ mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struc
         memcpy(o.found.block, o.initial.block, o.results_size * sizeof(float));
         checks[i].definition(&o, definition, &o.expected);
         checks[i].kernel(&o, kernels, &o.found);
-        status = compare(&o, kernels->name, checks[i].name, error);
+        status =
+            mf_compare_results(kernels->name, checks[i].name, o.expected.block, o.found.block, o.results_size, error);
     }
     free(arena.block);
     return status;

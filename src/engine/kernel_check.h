@@ -20,4 +20,9 @@ struct mf_kernel_case {
 mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
                                    const struct mf_kernel_case *shape, mnist_fast_error *error);
 
+/* MNIST_FAST_BAD_MACHINE, which names isa, check and the first difference, where two lists of `count` numbers differ.
+ */
+mnist_fast_status mf_compare_results(const char *isa, const char *check, const float *expected, const float *found,
+                                     size_t count, mnist_fast_error *error);
+
 #endif

@@ -1,10 +1,10 @@
 #include "step_check.h"
 
 #include "base/error.h"
+#include "kernel_check.h"
 #include "network.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* More units than a tile has, and no whole number of tiles. */
 static mnist_fast_status create(const struct mf_kernels *kernels, size_t batch, mnist_fast **network,
@@ -25,18 +25,6 @@ static mnist_fast_status create(const struct mf_kernels *kernels, size_t batch, 
     return status;
 }
 
-static mnist_fast_status compare(const struct mf_kernels *kernels, const char *what, const float *expected,
-                                 const float *found, size_t count, mnist_fast_error *error)
-{
-    for (size_t i = 0; i < count; i++)
-        if (memcmp(expected + i, found + i, sizeof *found) != 0)
-            return mf_fail(error, MNIST_FAST_BAD_MACHINE,
-                           "%s: %s computes a wrong number (expected %a, found %a, at %zu); do not rely on results of "
-                           "this CPU or build",
-                           kernels->name, what, (double)expected[i], (double)found[i], i);
-    return MNIST_FAST_OK;
-}
-
 /* The last layer first: its gradient needs no input gradient. The first moment is the gradient times a constant. */
 static mnist_fast_status compare_updates(const mnist_fast *expected, const mnist_fast *found, float *values,
                                          mnist_fast_error *error)
@@ -51,7 +39,7 @@ static mnist_fast_status compare_updates(const mnist_fast *expected, const mnist
                                             : "input_gradient or weight_update";
             mf_tensor_get(expected, tensor, (enum mf_tensor_kind)kind, values);
             mf_tensor_get(found, tensor, (enum mf_tensor_kind)kind, values + size);
-            status = compare(found->kernels, update, values, values + size, size, error);
+            status = mf_compare_results(found->kernels->name, update, values, values + size, size, error);
         }
     return status;
 }
@@ -63,7 +51,7 @@ static mnist_fast_status compare_predictions(mnist_fast *expected, mnist_fast *f
     mnist_fast_status status = mnist_fast_predict(expected, images, NULL, values, error);
     if (!status)
         status = mnist_fast_predict(found, images, NULL, values + outputs, error);
-    return status ? status : compare(found->kernels, what, values, values + outputs, outputs, error);
+    return status ? status : mf_compare_results(found->kernels->name, what, values, values + outputs, outputs, error);
 }
 
 mnist_fast_status mf_step_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
