@@ -86,6 +86,9 @@ static const struct mf_kernel_case cases[] = {
     {.begin = 0, .samples = 1, .in = 100, .out = 10, .zeros = 50, .exponent = -20, .seed = 3},
 };
 
+/* Of the hidden layers, for kernels in tiles: more than a tile has, and no whole number of tiles. */
+static const int units[2] = {70, 41};
+
 struct job {
     const struct mf_kernels *kernels;
     const struct set *set;
@@ -98,7 +101,7 @@ static mnist_fast_status check_kernels(const struct mf_kernels *kernels, const s
     const struct mf_kernels *definition = mf_kernels_choose("scalar", kernels->precision);
     const mnist_fast_images images = {set->pixels, set->labels, IMAGES};
     if (kernels->tiled)
-        return mf_step_check(kernels, definition, &images, error);
+        return mf_step_check(kernels, definition, units, &images, error);
     mnist_fast_status status = MNIST_FAST_OK;
     for (size_t i = 0; !status && i < sizeof cases / sizeof *cases; i++)
         status = mf_kernels_check(kernels, definition, &cases[i], error);

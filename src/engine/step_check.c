@@ -6,14 +6,13 @@
 
 #include <stdlib.h>
 
-/* More units than a tile has, and no whole number of tiles. */
-static mnist_fast_status create(const struct mf_kernels *kernels, size_t batch, mnist_fast **network,
-                                mnist_fast_error *error)
+static mnist_fast_status create(const struct mf_kernels *kernels, const int units[2], size_t batch,
+                                mnist_fast **network, mnist_fast_error *error)
 {
     mnist_fast_config config;
     mnist_fast_default_config(&config, sizeof config);
-    config.hidden[0] = 70;
-    config.hidden[1] = 41;
+    config.hidden[0] = units[0];
+    config.hidden[1] = units[1];
     config.hidden_count = 2;
     config.batch_size = (int)batch;
     config.validation_fraction = 0;
@@ -55,13 +54,13 @@ static mnist_fast_status compare_predictions(mnist_fast *expected, mnist_fast *f
 }
 
 mnist_fast_status mf_step_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
-                                const mnist_fast_images *images, mnist_fast_error *error)
+                                const int units[2], const mnist_fast_images *images, mnist_fast_error *error)
 {
     mnist_fast *expected = NULL, *found = NULL;
     float *values = NULL;
-    mnist_fast_status status = create(definition, images->count, &expected, error);
+    mnist_fast_status status = create(definition, units, images->count, &expected, error);
     if (!status)
-        status = create(kernels, images->count, &found, error);
+        status = create(kernels, units, images->count, &found, error);
     if (status)
         goto done;
     const size_t outputs = images->count * MF_CLASSES, weights = mf_tensor_size(found, 0);
