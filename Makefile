@@ -404,7 +404,7 @@ ubsan: ## the tests under UBSan alone
 TSAN_TESTS = shares team training callback divergence patience reproducibility api
 check-tsan: ## the tests of threads under ThreadSanitizer (clang, libomp and its archer)
 	@CC=clang tests/setup build check tsan
-	$(again) BUILD=build/tsan SANITIZE=thread CC=clang $(TSAN_TESTS:%=build/tsan/tests/test_%)
+	$(again) BUILD=build/tsan SANITIZE=thread CC=clang build/tsan/mnist_fast $(TSAN_TESTS:%=build/tsan/tests/test_%)
 	tests/tsan build/tsan
 
 # MC/DC needs clang 18 or newer.

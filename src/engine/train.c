@@ -78,6 +78,15 @@ static bool finished(const struct training *run)
     return n->position.epoch >= run->epochs || out_of_patience;
 }
 
+/* Of the images of its part: before the first epoch, which needs them all. */
+static void make_sort_keys(struct training *run, int thread)
+{
+    const size_t part = run->images->count / (size_t)run->images_left.threads, begin = part * (size_t)thread;
+    const size_t end = thread == run->images_left.threads - 1 ? run->images->count : begin + part;
+    for (size_t i = begin; i < end; i++)
+        run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
+}
+
 static void begin_epoch(struct training *run)
 {
     const mnist_fast *n = run->network;
@@ -195,6 +204,9 @@ static void run_thread(struct training *run, int thread, struct mf_clock *clock)
     const struct mf_position *position = &n->position;
     uint64_t step = position->step; /* a copy: thread 0 counts on while the others still read */
 
+    make_sort_keys(run, thread);
+    mf_clock_lap(clock, MF_PHASE_OTHER, 0);
+    wait(run, clock);
     while (!finished(run)) {
         if (thread == 0)
             begin_epoch(run);
@@ -319,9 +331,6 @@ static mnist_fast_status prepare(struct training *run, mnist_fast_error *error)
     if (status)
         return status;
     const int threads = n->blocking.threads, evaluate = threads * mf_evaluate_rows(n, held_out);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (size_t i = 0; i < run->images->count; i++)
-        run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
     status = mf_workspace_reserve(n, largest > evaluate ? largest : evaluate, largest, error);
     if (!status)
         status = make_partition(run, error);
