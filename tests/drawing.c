@@ -308,6 +308,8 @@ struct bytes jpeg_file(const uint8_t *rgb, int width, int height, struct jpeg ho
     jpeg.input_components = how.grey ? 1 : how.cmyk ? 4 : 3;
     jpeg.in_color_space = how.grey ? JCS_GRAYSCALE : how.cmyk ? JCS_CMYK : JCS_RGB;
     jpeg_set_defaults(&jpeg);
+    if (how.ycck)
+        jpeg_set_colorspace(&jpeg, JCS_YCCK);
     jpeg_set_quality(&jpeg, how.quality, TRUE);
     if (how.progressive)
         jpeg_simple_progression(&jpeg);

@@ -53,6 +53,7 @@ struct jpeg {
     bool grey, progressive, cmyk;
     int orientation; /* the picture is stored turned, and EXIF says how; 0: no EXIF */
     bool big_endian; /* EXIF */
+    bool ycck;       /* how CMYK is stored */
 };
 
 /* rgb: width * height * 3 bytes. With alpha, black ink is painted on a transparent ground. data is to be freed. */

@@ -72,12 +72,13 @@ void picture_expect(struct bytes file, int tolerance)
 
 struct bytes picture_small_file(int kind)
 {
+    static const struct jpeg turned = {.quality = 90, .progressive = true, .orientation = 8, .big_endian = true};
     switch (kind) {
     case 0: return png_file(picture_rgb, WIDTH, HEIGHT, (struct png){GREY, 8, false});
     case 1: return png_file(picture_rgb, WIDTH, HEIGHT, (struct png){RGB_ALPHA, 16, true});
     case 2: return png_file(picture_rgb, WIDTH, HEIGHT, (struct png){PALETTE, 4, false});
-    case 3: return jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){90, true, false, false, 6, false});
-    case 4: return jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){90, false, true, false, 8, true});
+    case 3: return jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){.quality = 90, .grey = true, .orientation = 6});
+    case 4: return jpeg_file(picture_rgb, WIDTH, HEIGHT, turned);
     case 5: return pnm_file(picture_rgb, WIDTH, HEIGHT, '5', 255);
     case 6: return pnm_file(picture_rgb, WIDTH, HEIGHT, '4', 1);
     default: return pnm_file(picture_rgb, WIDTH, HEIGHT, '3', 255);

@@ -200,6 +200,7 @@ static const struct {
     {"HTML page", IMAGES, HEAD("<!DOCTYPE html><html><head><title>404"), 37, "looks like an HTML or XML page"},
     {"HTML page after blank lines", LABELS, HEAD("\r\n\t <html></html>"), 17, "looks like an HTML or XML page"},
     {"shortest HTML", LABELS, HEAD("<"), 1, "looks like an HTML or XML page"},
+    {"nothing but blanks", LABELS, HEAD("\r\n\t \r\n\t  "), 9, "is not an IDX file"},
     {"zip archive", IMAGES, HEAD("PK\003\004\024\0\0\0"), 2000, "looks like a zip archive"},
     {"parquet", IMAGES, HEAD("PAR1\025\004"), 2000, "looks like a parquet file"},
     {"LFS pointer", IMAGES, HEAD("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 47040016\n"), 72,
@@ -344,6 +345,12 @@ START_TEST(bytes_after_gzip_are_refused)
         {"another method", "\037\213\007\0", 4, "bytes left over after the compressed data"},
         {"half of a gzip header", "\037\213\010\0", 4, "compressed data cut short"},
         {"one byte", "\012", 1, "compressed data cut short"},
+        /* a header, a stored block of one byte, a block of the kind that there is not */
+        {"a damaged second file",
+         "\037\213\010\0\0\0\0\0\0\003"
+         "\0\001\0\376\377x"
+         "\007",
+         17, "compressed data damaged"},
     };
     for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
         uint8_t *bytes;

@@ -127,6 +127,7 @@ static const struct {
     {"brackets in a name", "{" ENTRY("a\\\"[[[{{", "[1]", "[0,4]") "}", 4, "0 layers"},
     {"no tensors", "{\"__metadata__\":{}}", 0, "not a network"},
     {"metadata of numbers", "{\"__metadata__\":{\"a\":1}}", 0, "expected strings"},
+    {"metadata of a number and a string", "{\"__metadata__\":{\"a\":1,\"b\":\"\"}}", 0, "expected strings"},
     {"metadata is a list", "{\"__metadata__\":[]}", 0, "expected strings"},
     {"tensor is a number", "{\"0.weight\":1}", 0, "not described"},
     {"no shape", "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "not described"},

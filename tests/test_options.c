@@ -337,6 +337,7 @@ START_TEST(augment)
     BAD("--augment-preview has no meaning without --augment", "--augment-preview", "a.png", "--augment", "shift=0");
     GOOD("--augment-preview", "a.png", "--augment", "shift=1");
     ck_assert_str_eq(options.augment_preview, "a.png");
+    GOOD("--augment-preview", "a.png", "--resume", "r"); /* the checkpoint says how images are deformed */
 }
 END_TEST
 
@@ -392,6 +393,9 @@ START_TEST(wrong_usage)
     BAD("--mistakes has no meaning for train", "--mistakes", "2");
     BAD("--csv and --json exclude each other", "evaluate", "--model", "m", "--csv", "--json");
     BAD("--show has no meaning without --mistakes", "evaluate", "--model", "m", "--show");
+    BAD("--show has no meaning with --csv", "predict", "--model", "m", "test:1", "--show", "--csv");
+    BAD("--show has no meaning with --json", "predict", "--model", "m", "test:1", "--show", "--json");
+    BAD("--dump-input: expected one picture, found 2", "predict", "--model", "m", "--dump-input", "d", "a", "b");
     BAD("expected one --model FILE, found 2", "predict", "--model", "m", "-m", "n", "test:1");
     BAD("--min-accuracy: expected a number from 0 to 1, found '1.1'", "--min-accuracy", "1.1");
     BAD("--validation: expected a number from 0 to below 1, found '1'", "--validation", "1");
@@ -424,6 +428,8 @@ START_TEST(commands_and_operands)
         ck_assert(options.show && options.quiet && !options.json);
         setenv("POSIXLY_CORRECT", "1", 1); /* doesn't end options at the first operand: the command is one */
     }
+    GOOD("predict", "--model", "m", "--dump-input", "d", "a");
+    ck_assert_str_eq(options.dump_input, "d");
     GOOD("--", "info");
     ck_assert_int_eq(options.command, CLI_COMMAND_INFO);
     /* No program name at all, as execve allows. */

@@ -36,6 +36,7 @@ static const struct {
     {"PAM", "P7\nWIDTH 1", 0, "is a PAM picture"},
     {"HTML", "\n <!DOCTYPE html>", 0, "is an HTML, XML or SVG page"},
     {"SVG", "\xef\xbb\xbf<svg/>", 0, "is an HTML, XML or SVG page"},
+    {"blanks", " \n\t\r ", 0, "is no picture"},
     {"IDX", "\0\0\x08\x03", 4, "is an IDX file of images"},
     {"gzip", "\x1f\x8b\x08", 0, "is a gzip file"},
     {"LFS", "version https://git-lfs", 0, "is a Git LFS pointer"},
@@ -54,6 +55,7 @@ static const struct {
     {"plain PGM with a letter", "P2 2 1 9\n1 x ", 0, "is damaged (value 1 is none)"},
     {"plain PGM cut short", "P2 2 2 9\n1 2 3 ", 0, "is cut short"},
     {"PBM with a 2", "P1 2 2\n0120", 0, "is damaged (value 2 is none)"},
+    {"PBM cut short", "P1 2 2\n011", 0, "is cut short"},
     {"PGM too wide", "P5 16385 1 255\n", 0, "has 16385 x 1 pixels"},
     {"PGM too high", "P5 1 16385 255\n", 0, "has 1 x 16385 pixels"},
     {"PGM of 2^32 by 2^32", "P5 4294967296 4294967296 255\n", 0, "pixels (expected at most 16384 a side"},
@@ -208,16 +210,20 @@ END_TEST
 
 START_TEST(cmyk_is_refused)
 {
-    const struct bytes file = jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){.quality = 90, .cmyk = true});
-    picture_expect_refused(file.data, file.size, MNIST_FAST_BAD_DATA, "is a CMYK JPEG");
-    free(file.data);
+    for (int ycck = 0; ycck < 2; ycck++) {
+        const struct jpeg how = {.quality = 90, .cmyk = true, .ycck = ycck};
+        const struct bytes file = jpeg_file(picture_rgb, WIDTH, HEIGHT, how);
+        picture_expect_refused(file.data, file.size, MNIST_FAST_BAD_DATA, "is a CMYK JPEG");
+        free(file.data);
+    }
 }
 END_TEST
 
 /* The last scan many times: each costs a pass over all pixels, and few bytes. */
 START_TEST(too_many_scans)
 {
-    const struct bytes file = jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){90, true, true, false, 0, false});
+    const struct bytes file =
+        jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){.quality = 90, .grey = true, .progressive = true});
     size_t scan = file.size - 2;
     while (file.data[scan] != 0xff || file.data[scan + 1] != 0xda)
         scan--;
@@ -251,7 +257,8 @@ START_TEST(exif_garbage)
     enum { EXIF_AT = 20 }; /* behind SOI and JFIF's APP0 of 18 bytes */
     for (int round = 0; round < (support_short ? 50 : 1000); round++) {
         const struct bytes file =
-            jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){95, true, false, false, 1, round % 2});
+            jpeg_file(picture_rgb, WIDTH, HEIGHT,
+                      (struct jpeg){.quality = 95, .grey = true, .orientation = 1, .big_endian = round % 2});
         ck_assert_int_eq(file.data[EXIF_AT + 1], 0xe1);
         const int length = file.data[EXIF_AT + 2] << 8 | file.data[EXIF_AT + 3];
         for (int n = random_below(&random, 6) + 1; n > 0; n--)
@@ -265,13 +272,31 @@ START_TEST(exif_garbage)
         free(read.grey);
         free(file.data);
     }
-    static const int none[] = {9, 255};
+    static const int none[] = {0, 9, 255};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         const struct bytes file =
-            jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){95, true, false, false, 1, false});
+            jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){.quality = 95, .grey = true, .orientation = 1});
         file.data[EXIF_AT + 4 + 36] = (uint8_t)none[i];
         support_case("orientation %d", none[i]);
         picture_expect(file, 12);
+    }
+    /* Others use the same marker, or less of it. What they write does not hide EXIF. */
+    static const uint8_t others[2][8] = {{0xff, 0xe1, 0, 6, 'X', 'M', 'P', ':'},
+                                         {0xff, 0xe1, 0, 10, 'E', 'x', 'i', 'f'}};
+    for (int i = 0; i < 2; i++) {
+        const struct bytes file =
+            jpeg_file(picture_rgb, WIDTH, HEIGHT, (struct jpeg){.quality = 95, .grey = true, .orientation = 6});
+        const size_t size = (size_t)others[i][3] + 2;
+        struct bytes both = {calloc(file.size + size, 1), file.size + size};
+        ck_assert_ptr_nonnull(both.data);
+        memcpy(both.data, file.data, EXIF_AT);
+        memcpy(both.data + EXIF_AT, others[i],
+               sizeof others[i]); /* the longer one goes on with x, which Exif does not */
+        memset(both.data + EXIF_AT + sizeof others[i], 'x', size - sizeof others[i]);
+        memcpy(both.data + EXIF_AT + size, file.data + EXIF_AT, file.size - EXIF_AT);
+        free(file.data);
+        support_case("a marker of another kind, %d", i);
+        picture_expect(both, 12);
     }
 }
 END_TEST

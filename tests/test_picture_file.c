@@ -58,7 +58,11 @@ START_TEST(every_jpeg)
             for (int orientation = 0; orientation <= 8; orientation++) {
                 support_case("%s, %s, orientation %d", progressive ? "progressive" : "baseline",
                              grey ? "grey" : "colour", orientation);
-                const struct jpeg how = {95, grey, progressive, false, orientation, orientation % 2};
+                const struct jpeg how = {.quality = 95,
+                                         .grey = grey,
+                                         .progressive = progressive,
+                                         .orientation = orientation,
+                                         .big_endian = orientation % 2};
                 picture_expect(jpeg_file(picture_rgb, WIDTH, HEIGHT, how), 12);
             }
 }
