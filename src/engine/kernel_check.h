@@ -20,8 +20,7 @@ struct mf_kernel_case {
 mnist_fast_status mf_kernels_check(const struct mf_kernels *kernels, const struct mf_kernels *definition,
                                    const struct mf_kernel_case *shape, mnist_fast_error *error);
 
-/* MNIST_FAST_BAD_MACHINE, which names isa, check and the first difference, where two lists of `count` numbers differ.
- */
+/* MNIST_FAST_BAD_MACHINE where two lists of `count` numbers differ; the message names isa, check and the first one. */
 mnist_fast_status mf_compare_results(const char *isa, const char *check, const float *expected, const float *found,
                                      size_t count, mnist_fast_error *error);
 
