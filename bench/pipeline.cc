@@ -3,6 +3,7 @@
  * timed. (Packing and indexing the nonzeros is in kernels.cc.) */
 #include "common.h"
 
+#include <filesystem>
 #include <numeric>
 #include <zlib.h>
 
@@ -27,7 +28,7 @@ const Images &images()
 class File
 {
   public:
-    explicit File(bool gzip) : path_("/tmp/mnist_fast_bench_XXXXXX")
+    explicit File(bool gzip) : path_(std::filesystem::temp_directory_path() / "mnist_fast_bench_XXXXXX")
     {
         const int descriptor = mkstemp(path_.data());
         const uint32_t words[] = {0x803, static_cast<uint32_t>(images().count()), 28, 28}; /* the head of the format */

@@ -280,7 +280,8 @@ START_TEST(exif_garbage)
         support_case("orientation %d", none[i]);
         picture_expect(file, 12);
     }
-    /* Others use the same marker, or less of it. What they write does not hide EXIF. */
+    /* Others use the same marker, or less of it (the longer one goes on with x, which Exif does not). What they write
+     * does not hide EXIF. */
     static const uint8_t others[2][8] = {{0xff, 0xe1, 0, 6, 'X', 'M', 'P', ':'},
                                          {0xff, 0xe1, 0, 10, 'E', 'x', 'i', 'f'}};
     for (int i = 0; i < 2; i++) {
@@ -290,8 +291,7 @@ START_TEST(exif_garbage)
         struct bytes both = {calloc(file.size + size, 1), file.size + size};
         ck_assert_ptr_nonnull(both.data);
         memcpy(both.data, file.data, EXIF_AT);
-        memcpy(both.data + EXIF_AT, others[i],
-               sizeof others[i]); /* the longer one goes on with x, which Exif does not */
+        memcpy(both.data + EXIF_AT, others[i], sizeof others[i]);
         memset(both.data + EXIF_AT + sizeof others[i], 'x', size - sizeof others[i]);
         memcpy(both.data + EXIF_AT + size, file.data + EXIF_AT, file.size - EXIF_AT);
         free(file.data);

@@ -1,6 +1,7 @@
 #include "limit.h"
 
 #include <fcntl.h>
+#include <filesystem>
 #include <jansson.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -62,10 +63,10 @@ std::string run(const char *const argv[], rusage *usage)
 
 void measure_program()
 {
-    char folder[] = "/tmp/mnist_fast_limit_XXXXXX";
-    if (!mkdtemp(folder))
-        fail(std::string(folder) + ": " + std::strerror(errno));
-    const std::string model = std::string(folder) + "/model.safetensors", epochs = std::to_string(options.epochs);
+    std::string folder = std::filesystem::temp_directory_path() / "mnist_fast_limit_XXXXXX";
+    if (!mkdtemp(folder.data()))
+        fail(folder + ": " + std::strerror(errno));
+    const std::string model = folder + "/model.safetensors", epochs = std::to_string(options.epochs);
     const char *const validation = options.quick ? "0.9" : "0.1";
     const char *const argv[] = {
         options.program.c_str(), "--json",   "--threads",    "2",      "--data",
@@ -82,5 +83,5 @@ void measure_program()
         record("program/peak memory", "MB", static_cast<double>(usage.ru_maxrss) * 1024 / 1e6);
     }
     unlink(model.c_str());
-    rmdir(folder);
+    rmdir(folder.c_str());
 }

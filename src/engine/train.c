@@ -81,9 +81,8 @@ static bool finished(const struct training *run)
 /* Of the images of its part: before the first epoch, which needs them all. */
 static void make_sort_keys(struct training *run, int thread)
 {
-    const size_t part = run->images->count / (size_t)run->images_left.threads, begin = part * (size_t)thread;
-    const size_t end = thread == run->images_left.threads - 1 ? run->images->count : begin + part;
-    for (size_t i = begin; i < end; i++)
+    const size_t count = run->images->count, part = (size_t)thread, parts = (size_t)run->images_left.threads;
+    for (size_t i = count * part / parts; i < count * (part + 1) / parts; i++)
         run->sort_keys[i] = mf_sort_key(run->images->pixels + i * MF_INPUTS, run->images->labels[i]);
 }
 
