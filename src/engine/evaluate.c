@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Of the whole team: the rows of a workspace take 16 KB each, and a team may be large. */
-enum { TEAM_ROWS_MAX = 2048 };
+enum { TEAM_ROWS_MAX = 1024 };
 
 int mf_evaluate_rows(const mnist_fast *n, size_t count)
 {
